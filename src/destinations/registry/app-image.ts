@@ -1,6 +1,6 @@
 import { awaitedLater } from "../../concurrency/task-scope.ts";
 import { Fault, failTo, toFault } from "../../errors/fault.ts";
-import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import { NOT_FOUND } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
@@ -28,6 +28,7 @@ import { type EarlyPush, type NamesByRepository, type PushedApp, pushApp, pushEa
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
+import { isPushFault } from "./retries.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
 import type { TagResult } from "./tags.ts";
 
@@ -128,7 +129,7 @@ export class RegistryApp implements AppDestination {
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
     const { layers, configBytes, build } = unsaved;
     const early = this.#pushEarly(configBytes, signal);
-    const described = layers.map((layer) => describeLayer(layer, (error) => error instanceof RegistryFault));
+    const described = layers.map((layer) => describeLayer(layer, isPushFault));
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {

@@ -1,5 +1,4 @@
 import { awaitedLater } from "../../concurrency/task-scope.ts";
-import { RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -10,6 +9,7 @@ import type { Work } from "./connection.ts";
 import { rawManifest } from "./manifests.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { RegistryRepository } from "./repository.ts";
+import { isPushFault } from "./retries.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
 /**
@@ -95,7 +95,7 @@ async function pushTo(
     return [repository, await repository.putTags(references, rawManifest(image), work, early.lookups)];
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof RegistryFault)) throw error;
+    if (!isPushFault(error)) throw error;
     return [repository, references.map((reference) => ({ reference, outcome: "incomplete", error }))];
   }
 }

@@ -21,6 +21,20 @@ export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Timeouts, cl
   };
 }
 
+/** Faults of a registry, or of the way to it, that are no {@link RegistryFault}. */
+const PUSH_FAULTS = new Set<FaultCode>([
+  "EXPORT_AUTH_REALM",
+  "EXPORT_AUTH_TOKEN",
+  "EXPORT_REGISTRY_PROTOCOL",
+  "EXPORT_REGISTRY_PROXY",
+  "EXPORT_REGISTRY_REDIRECT",
+]);
+
+/** True if an image cannot be pushed under some names, although it can be built. */
+export function isPushFault(error: unknown): error is Fault {
+  return error instanceof RegistryFault || (error instanceof Fault && PUSH_FAULTS.has(error.code));
+}
+
 function isStranger(error: unknown): boolean {
   return error instanceof RegistryFault && error.isStranger;
 }

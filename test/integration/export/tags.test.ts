@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifyImage } from "../../support/images/verify-image.ts";
-import { refusal } from "../../support/registry/exchange.ts";
+import { type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
@@ -53,18 +53,20 @@ describe("a name that fails", () => {
     expect(registry.manifests.find("cache", "latest")).toBeUndefined();
   });
 
-  test("because its whole repository does, after it was asked, does not hinder another repository", async () => {
+  test.each<[string, Reply, string]>([
+    ["refuses uploads", refusal(403, "DENIED", "no"), "POST http://HOST/v2/app/blobs/uploads/"],
+    ["opens uploads nowhere", { status: 202 }, "HOST: missing Location header]"],
+  ])("because its whole repository %s, after it was asked, does not hinder another", async (_, answer, cause) => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
-    const denied = refusal(403, "DENIED", "requested access to the resource is denied");
     const target = /\/v2\/app\/blobs\/uploads\//;
     // The first upload is the check of push access.
     const when = () => registry.count("POST", target) > 1;
-    registry.faults.add({ method: "POST", target, when, times: Number.POSITIVE_INFINITY, action: { answer: denied } });
+    registry.faults.add({ method: "POST", target, when, times: Number.POSITIVE_INFINITY, action: { answer } });
     const other = `${registry.host}/other:v2`;
     const run = await scene.export({ images: [scene.appImage, other] });
     expect(run.exitCode).toBe(62);
-    expect(run.stderr).toMatch(`[${scene.appImage}: POST http://${registry.host}/v2/app/blobs/uploads/`);
+    expect(run.stderr).toContain(`[${scene.appImage}: ${cause.replace("HOST", registry.host)}`);
     expect(run.stderr).not.toContain(other);
     expect(tagsIn(reportOf(scene))).toBe(`"${other}"`);
     await verifyImage(other);
