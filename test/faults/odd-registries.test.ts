@@ -12,6 +12,7 @@ import { type Exchange, type Reply, refusal } from "../support/registry/exchange
 import type { FaultAction } from "../support/registry/faults.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
 import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
+import { rejectionOf } from "../support/thrown-by.ts";
 
 const MIB = 1 << 20;
 
@@ -42,6 +43,22 @@ describe("Location", () => {
     const elsewhere = scene.server.requests.filter(({ headers }) => headers.host?.startsWith("localhost"));
     expect(elsewhere.length > 0).toBe(name === "on another host");
     for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
+  });
+
+  test("on a host that cannot be reached is named as the registry's", async () => {
+    await using scene = await PushScene.open();
+    scene.fail(
+      "POST",
+      UPLOADS,
+      withHeaders((headers) => ({ ...headers, location: `http://localhost:1${headers.location}` })),
+      ALWAYS,
+    );
+    expect(await rejectionOf(scene.push())).toMatchObject({
+      message: expect.stringContaining("connection refused"),
+      hint: expect.stringContaining(
+        `${scene.server.host} refers to localhost:1: if it should not, correct its external`,
+      ),
+    });
   });
 
   test("missing from a PATCH response keeps the previous one", async () => {
