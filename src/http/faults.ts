@@ -150,9 +150,16 @@ export function responseFault(response: FailedResponse): RegistryFault {
       isTemporary: isTemporaryResponse(status, diagnostics, waitMs),
       retryAfterMs: waitMs,
       destination: url.host,
-      ...(status === 407 ? { hint: PROXY_LOGIN_HINT } : {}),
+      hint: hintOf(response),
     },
   );
+}
+
+function hintOf({ status, url, body }: FailedResponse): string | undefined {
+  if (status === 407) return PROXY_LOGIN_HINT;
+  return status === 500 && body.includes("no space left on device")
+    ? `Make room on the disk of ${url.host}.`
+    : undefined;
 }
 
 function parseDiagnostics(body: string): readonly Diagnostic[] {

@@ -271,6 +271,13 @@ describe("retries end with the budget", () => {
     expect(scene.logger.lines.filter((line) => line.includes("retrying in"))).toHaveLength(tries - 1);
   });
 
+  test("with advice if the registry's disk is full", async () => {
+    await using scene = await PushScene.open();
+    const full = refusal(500, "UNKNOWN", "unknown error", { Err: { Op: "write", Err: "no space left on device" } });
+    scene.fail("POST", UPLOADS, { answer: full }, ALWAYS);
+    expect((await failureOf(scene)).hint).toContain(`Make room on the disk of ${scene.server.host}. Tried `);
+  });
+
   test("after three attempts if the registry asks for a longer wait", async () => {
     await using scene = await PushScene.open();
     const reply = { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } };
