@@ -3,7 +3,7 @@ import { messageOf } from "../errors/fault.ts";
 import { discard, ensureStatus } from "../http/body.ts";
 import { RegistryFault, UNREACHABLE } from "../http/faults.ts";
 import type { Http } from "../http/http.ts";
-import { isPermanentTlsFailure } from "../http/network-faults.ts";
+import { isTlsFailure } from "../http/network-faults.ts";
 import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
 import { refusesTls } from "../http/tls-probe.ts";
 import { isLocalRegistry } from "../oci/reference.ts";
@@ -72,19 +72,20 @@ function mayBePlain({ registry, isInsecure }: RegistryAddress): boolean {
 
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
-  const hints = new Set(faults.map(({ ownHint }) => ownHint));
-  const hint = faults.find(isPermanentTlsFailure)?.ownHint ?? (hints.size === 1 ? [...hints][0] : undefined);
+  // A TLS server's failure over http says nothing about later attempts.
+  const ofTls = faults.filter(isTlsFailure);
+  const telling = ofTls.length > 0 ? ofTls : faults;
+  const hints = new Set(telling.map(({ ownHint }) => ownHint));
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
-    // A TLS server's failure over http says nothing about later attempts.
-    isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isPermanentTlsFailure),
+    isTemporary: telling.some(({ isTemporary }) => isTemporary),
     status: faults.find(({ status }) => status !== undefined)?.status,
-    silentMs: Math.max(0, ...faults.map(({ silentMs }) => silentMs)),
-    isStranger: faults.length > 0 && faults.every((fault) => fault.isStranger),
+    silentMs: Math.max(0, ...telling.map(({ silentMs }) => silentMs)),
+    isStranger: telling.length > 0 && telling.every((fault) => fault.isStranger),
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,
-    hint,
+    hint: hints.size === 1 ? [...hints][0] : undefined,
   });
 }
 

@@ -94,6 +94,7 @@ export class Http {
   readonly #routes: Routes;
   readonly #uploadThreads: UploadThreads | undefined;
   readonly #throttles = new Map<string, HostThrottle>();
+  /** Origins: a port may answer over HTTP although its TLS fails. */
   readonly #responded = new Set<string>();
 
   constructor(
@@ -138,12 +139,12 @@ export class Http {
         file !== undefined && this.#uploadThreads?.isAlive === true
           ? await this.#uploadThreads.exchange(route, raw, file)
           : await exchangeOver(this.#routes.connectionsOf(route), raw);
-      this.#responded.add(url.host);
+      this.#responded.add(url.origin);
       this.#listen(throttle, startedMs, response);
       return { ...response, url };
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.host), connectMs });
+      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.origin), connectMs });
     }
   }
 

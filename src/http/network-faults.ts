@@ -31,9 +31,10 @@ function isPermanentFailure(code: string, error: unknown): boolean {
   return code === "UND_ERR_INVALID_ARG";
 }
 
-/** True if the server speaks TLS, and no retry can help. */
-export function isPermanentTlsFailure({ cause }: RegistryFault): boolean {
-  return isBadCertificate(cause) || isFinalRefusal(networkErrorCode(cause) ?? "", cause);
+/** True if the server speaks TLS, but does not accept a connection. */
+export function isTlsFailure({ cause }: RegistryFault): boolean {
+  if (isBadCertificate(cause)) return true;
+  return tlsFailure(cause) !== undefined && !isPlainHttp(networkErrorCode(cause) ?? "");
 }
 
 /**

@@ -81,6 +81,22 @@ describe("a registry that refuses connections", () => {
     });
   });
 
+  test("fails in seconds if it ends TLS handshakes and answers over HTTP that it speaks TLS", async () => {
+    const handshakeFailure = Buffer.of(0x15, 3, 3, 0, 2, 2, 40);
+    const page = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const server = await RawServer.start(
+      (socket) => void socket.once("data", ([type]) => socket.end(type === 0x16 ? handshakeFailure : page)),
+    );
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const registries = testRegistries(new RecordingLogger());
+    onTestFinished(() => registries.close());
+    const repository = registries.repository(parseReference(`${server.host}/app`));
+    expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK))).toMatchObject({
+      message: expect.stringContaining("tls: handshake failure; GET http"),
+      hint: expect.stringMatching(/^Enable TLS .* Tried \d+ times in \d(?:\.\d)?s; /),
+    });
+  });
+
   test("is retried if it has answered before", async () => {
     const registry = await FakeRegistry.start();
     const registries = testRegistries(new RecordingLogger());
