@@ -177,7 +177,7 @@ class Pass {
   async #makeBlock(block: number, slot: Slot): Promise<void> {
     try {
       const done = await this.#engine.pool.block(this.#task(block, slot, this.#compress));
-      this.#work?.block(block, done);
+      this.#work?.block(done);
       this.#touched.add(block, done);
       this.#made.set(block, { slot, done });
       this.#digestInOrder();

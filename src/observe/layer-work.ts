@@ -51,14 +51,14 @@ export class LayerWork {
     this.#works?.passBegan(this, makes);
   }
 
-  block(number: number, { length, outputLength, times }: BlockWork): void {
+  block({ length, outputLength, times }: BlockWork): void {
     this.madeInPass += length;
     this.madeInAll += length;
     this.readMs += times.readMs - times.startMs;
     this.encodeMs += times.endMs - times.readMs;
     if (!this.isCompressed) this.compressed += outputLength;
-    this.#spans?.block(this.id, number, times);
-    this.#works?.block(this.id, number, times);
+    this.#spans?.block(this.id, times);
+    this.#works?.block(this.id, times);
   }
 
   digested(kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void {

@@ -13,7 +13,7 @@ export interface BlockTimes {
 }
 
 export interface SpanSink {
-  block(layer: string, block: number, times: BlockTimes): void;
+  block(layer: string, times: BlockTimes): void;
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;
 }
 

@@ -117,7 +117,7 @@ export class ExportSpans implements WorkSink {
     span.end(failure);
   }
 
-  block(layer: string, _block: number, { startMs, readMs, endMs }: BlockTimes): void {
+  block(layer: string, { startMs, readMs, endMs }: BlockTimes): void {
     const stages = this.#passes.get(layer)?.stages;
     addStage(stages, "read", startMs, readMs);
     if (endMs > readMs) addStage(stages, "compress", readMs, endMs);

@@ -1,5 +1,4 @@
-import type { IntervalClock } from "../../concurrency/clock.ts";
-import { threadClock } from "../../concurrency/clock.ts";
+import { type IntervalClock, threadClock } from "../../concurrency/clock.ts";
 import type { ExportEvent } from "../events.ts";
 import type { Monitor } from "../monitor.ts";
 import type { BlockTimes, SpanSink } from "../span-sink.ts";
@@ -23,7 +22,7 @@ export class TimelineRecorder implements SpanSink {
     this.#beganAt = now;
   }
 
-  block(layer: string, _block: number, { thread, startMs, readMs, endMs }: BlockTimes): void {
+  block(layer: string, { thread, startMs, readMs, endMs }: BlockTimes): void {
     const busyMs = endMs - startMs;
     this.#add({ thread, layer, kind: "make", startMs, endMs, readMs: readMs - startMs, busyMs, blocks: 1 });
   }

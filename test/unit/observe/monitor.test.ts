@@ -28,8 +28,8 @@ test("a layer emits its steps, and counts its threads' work", () => {
   const work = monitor.layer("a:b");
   work.begin(2048, ["diff-id", "blob"]);
   expect(work.state).toBe("compressing");
-  work.block(0, { length: 1024, outputLength: 100, times: TIMES });
-  work.block(1, { length: 1024, outputLength: 50, times: TIMES });
+  work.block({ length: 1024, outputLength: 100, times: TIMES });
+  work.block({ length: 1024, outputLength: 50, times: TIMES });
   expect(work).toMatchObject({ madeInPass: 2048, madeInAll: 2048, compressed: 150, readMs: 6, encodeMs: 14 });
   work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 160 } });
   expect(work).toMatchObject({ state: "made", compressed: 160, isCompressed: true });
@@ -45,7 +45,7 @@ test("a second pass counts its own bytes, and adds to the total", () => {
   const work = monitor.layer("a:b");
   for (const makes of [["diff-id"], ["blob"]] as const) {
     work.begin(1024, makes);
-    work.block(0, { length: 1024, outputLength: makes[0] === "blob" ? 7 : 0, times: TIMES });
+    work.block({ length: 1024, outputLength: makes[0] === "blob" ? 7 : 0, times: TIMES });
   }
   expect(work).toMatchObject({ madeInPass: 1024, madeInAll: 2048, compressed: 7 });
 });

@@ -69,7 +69,7 @@ test("lines report layers before uploads begin", async () => {
   const { clock, monitor, lines } = await shown({ kind: "lines", everyMs: 5_000 });
   const [work] = [monitor.layer("a:b"), monitor.layer("a:c")];
   work.begin(10 * MB, ["diff-id"]);
-  work.block(0, { length: 5 * MB, outputLength: 0, times: TIMES });
+  work.block({ length: 5 * MB, outputLength: 0, times: TIMES });
   clock.pass(5_000);
   expect(lines).toEqual(["info Progress: hashing a:b 50%, 1 queued, 5.0s elapsed"]);
 });
@@ -106,7 +106,7 @@ test("the expected size of a layer follows from its compression so far", async (
   const work = monitor.layer("a:b");
   const transfer = monitor.transfer({ ...APP, work });
   work.begin(100 * MB, ["diff-id", "blob"]);
-  work.block(0, { length: 50 * MB, outputLength: 10 * MB, times: TIMES });
+  work.block({ length: 50 * MB, outputLength: 10 * MB, times: TIMES });
   transfer.begin();
   transfer.reach(5 * MB);
   clock.pass(5_000);

@@ -44,7 +44,7 @@ describe("the bottleneck of an export", () => {
     const { clock, monitor, activity, cpu } = watched();
     const work = monitor.layer("a:b");
     work.begin(9 * MB, ["diff-id", "blob"]);
-    work.block(0, { length: MB, outputLength: 1, times: { thread: 1, startMs: 0, readMs: 240, endMs: 245 } });
+    work.block({ length: MB, outputLength: 1, times: { thread: 1, startMs: 0, readMs: 240, endMs: 245 } });
     cpu.ms = 20;
     clock.pass(250);
     expect(activity.bottleneck?.constraint).toEqual({ kind: "disk" });
@@ -57,7 +57,7 @@ describe("the bottleneck of an export", () => {
     monitor.transfer({ ...CACHE, size: 9 * MB }).begin();
     const app = monitor.transfer({ ...APP, work });
     app.begin();
-    work.block(0, { length: 5 * MB, outputLength: 3 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 9 } });
+    work.block({ length: 5 * MB, outputLength: 3 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 9 } });
     app.reach(MB);
     clock.pass(750);
     app.done("sha256:d", 3 * MB, "uploaded");
@@ -89,9 +89,9 @@ test("the summary adds up a monitor's counters; a layer both reused and built co
   const { clock, monitor } = watched();
   const work = monitor.layer("a:b");
   work.begin(10 * MB, ["diff-id"]);
-  work.block(0, { length: 10 * MB, outputLength: 0, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
+  work.block({ length: 10 * MB, outputLength: 0, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
   work.begin(10 * MB, ["blob"]);
-  work.block(0, { length: 10 * MB, outputLength: 4 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
+  work.block({ length: 10 * MB, outputLength: 4 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
   work.made({ diffId: undefined, blob: { sha256: "b", size: 4 * MB } });
   for (const plan of [APP, CACHE]) {
     const transfer = monitor.transfer({ ...plan, work });

@@ -42,8 +42,8 @@ test("a layer's stages go from the first to the last block", async () => {
   await known();
   const work = monitor.layer("a/b:jdk");
   work.begin(2048, ["diff-id", "blob"]);
-  for (const [i, start] of [10, 30].entries())
-    work.block(i, {
+  for (const start of [10, 30])
+    work.block({
       ...{ length: 1024, outputLength: 9 },
       times: { thread: 1, startMs: start, readMs: start + 3, endMs: start + 10 },
     });
@@ -80,7 +80,7 @@ test("each pass over a layer has a span, and one that fails says why", async () 
   work.made({ diffId: "sha256:d", blob: undefined });
   clock.ms = 10;
   work.begin(1024, ["blob"]);
-  work.block(0, { length: 1, outputLength: 0, times: TIMES });
+  work.block({ length: 1, outputLength: 0, times: TIMES });
   work.fail(new Fault("EXPORT_LAYER_CHANGED", "contents of layer 'a/b:jdk' changed"));
   expect(read().map(({ name, failure }) => [name, failure])).toEqual([
     ["layer", undefined],

@@ -86,7 +86,7 @@ function recorded(): Timeline {
     cache?.begin();
     clock.pass(100);
     const start = 5000 + i * 100;
-    work.block(0, {
+    work.block({
       length: 2048,
       outputLength: 100,
       times: { thread: 4, startMs: start, readMs: start + 3, endMs: start + 9 },
@@ -113,7 +113,7 @@ test("the main thread has one lane, whatever it makes", () => {
   const stop = recorder.watch(monitor, clock);
   const work = monitor.layer("a:b");
   work.begin(2048, ["diff-id"]);
-  work.block(0, { length: 2048, outputLength: 0, times: { thread: 0, startMs: 1, readMs: 2, endMs: 3 } });
+  work.block({ length: 2048, outputLength: 0, times: { thread: 0, startMs: 1, readMs: 2, endMs: 3 } });
   work.digested("diff-id", { thread: 0, startMs: 3, endMs: 4 });
   work.digested("diff-id", { thread: 2, startMs: 5, endMs: 6 });
   stop();
