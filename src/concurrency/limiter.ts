@@ -1,17 +1,23 @@
+interface Rank {
+  readonly priority: number;
+  readonly order?: number | undefined;
+}
+
 interface Waiter {
-  readonly rank: readonly [priority: number, order: number];
+  readonly priority: number;
+  readonly order: number;
   readonly resolve: (release: () => void) => void;
   readonly reject: (reason: unknown) => void;
   readonly sequence: number;
 }
 
 function before(a: Waiter, b: Waiter): boolean {
-  if (a.rank[0] !== b.rank[0]) return a.rank[0] < b.rank[0];
-  if (a.rank[1] !== b.rank[1]) return a.rank[1] < b.rank[1];
+  if (a.priority !== b.priority) return a.priority < b.priority;
+  if (a.order !== b.order) return a.order < b.order;
   return a.sequence < b.sequence;
 }
 
-export function isBackground({ priority }: { readonly priority: number }): boolean {
+export function isBackground({ priority }: Rank): boolean {
   return priority > 0;
 }
 
@@ -32,14 +38,14 @@ export class PriorityLimiter {
     return this.#waiting.length;
   }
 
-  acquire(priority: number, order = 0, signal?: AbortSignal): Promise<() => void> {
+  acquire({ priority, order = 0 }: Rank, signal?: AbortSignal): Promise<() => void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#free > 0) {
       this.#free -= 1;
       return Promise.resolve(this.#releaser());
     }
     const { promise, resolve, reject } = Promise.withResolvers<() => void>();
-    const waiter: Waiter = { rank: [priority, order], resolve, reject, sequence: this.#sequence++ };
+    const waiter: Waiter = { priority, order, resolve, reject, sequence: this.#sequence++ };
     this.#insert(waiter);
     if (signal === undefined) return promise;
     const onAbort = () => {
@@ -51,8 +57,8 @@ export class PriorityLimiter {
     return promise.finally(() => signal.removeEventListener("abort", onAbort));
   }
 
-  async run<T>(priority: number, task: () => Promise<T>, order = 0, signal?: AbortSignal): Promise<T> {
-    const release = await this.acquire(priority, order, signal);
+  async run<T>(rank: Rank, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const release = await this.acquire(rank, signal);
     try {
       return await task();
     } finally {
@@ -62,7 +68,7 @@ export class PriorityLimiter {
 
   /** Moves the first waiter of this or a lower urgency to the head of the queue. */
   promote(priority: number): void {
-    const at = this.#waiting.findIndex(({ rank }) => rank[0] >= priority);
+    const at = this.#waiting.findIndex((waiter) => waiter.priority >= priority);
     if (at > 0) this.#waiting.unshift(...this.#waiting.splice(at, 1));
   }
 

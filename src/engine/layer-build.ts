@@ -212,7 +212,7 @@ export class LayerBuild implements Layer {
     const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
     const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
     if (stream !== undefined) await untilAborted(stream.ready, stop);
-    return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
+    return await passes.run(rank, () => this.#pass(tar, products, rank, stop, first), stop);
   }
 
   async #pass(
@@ -239,7 +239,7 @@ export class LayerBuild implements Layer {
 
   async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {
     if (files.length === 0) return [];
-    const leave = await this.#engine.disk.files.acquire(rank.priority, rank.order, signal);
+    const leave = await this.#engine.disk.files.acquire(rank, signal);
     void Promise.allSettled(files.map(({ done }) => done)).then(leave);
     const opened: TarFile[] = [];
     for (const file of files) if (await file.open(tarSize)) opened.push(file);

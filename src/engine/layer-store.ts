@@ -96,7 +96,7 @@ export class LayerStore {
   }
 
   async hashFile(path: string): Promise<DiffID> {
-    return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
+    return await this.#rehashes.run({ priority: 0 }, () => this.#engine.pool.hashFile(path));
   }
 
   onAppReady(): void {
@@ -150,10 +150,9 @@ export class LayerStore {
   }
 
   async #scan<Scanned>(start: () => Promise<Scanned>, rank: Rank, signal: AbortSignal): Promise<Scanned> {
-    const { priority, order } = rank;
     const scan = async () => {
       // Cache-only layers are not scanned while blocks of the app image wait for a thread.
-      const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
+      const slot = isBackground(rank) ? await this.#engine.slots.acquire(rank, signal) : undefined;
       try {
         // A thread cannot interrupt its walk of a huge tree, so stop waiting for it.
         return await untilAborted(start(), signal);
@@ -161,10 +160,10 @@ export class LayerStore {
         slot?.release();
       }
     };
-    return await this.#scans.run(priority, scan, order, signal);
+    return await this.#scans.run(rank, scan, signal);
   }
 
-  async #copy(source: ExtensionSource, { priority, order }: Rank, signal: AbortSignal): Promise<StoredTar> {
+  async #copy(source: ExtensionSource, rank: Rank, signal: AbortSignal): Promise<StoredTar> {
     const copy = async (): Promise<StoredTar> => {
       const file = await openNamelessFile(this.#spoolDir);
       try {
@@ -176,7 +175,7 @@ export class LayerStore {
         throw error;
       }
     };
-    return await this.#scans.run(priority, copy, order, signal);
+    return await this.#scans.run(rank, copy, signal);
   }
 }
 

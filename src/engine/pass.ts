@@ -164,9 +164,9 @@ class Pass {
     }
   }
 
-  async #acquire({ priority, order }: Rank, stop: AbortSignal): Promise<Slot> {
-    const leave = await this.#window?.acquire(priority, order, stop);
-    const { number, release } = await this.#engine.slots.acquire(priority, order, stop);
+  async #acquire(rank: Rank, stop: AbortSignal): Promise<Slot> {
+    const leave = await this.#window?.acquire(rank, stop);
+    const { number, release } = await this.#engine.slots.acquire(rank, stop);
     const releaseBoth = (): void => {
       release();
       leave?.();

@@ -1,5 +1,5 @@
 import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
-import type { Priority } from "../plan/layers.ts";
+import type { Rank } from "../plan/layers.ts";
 
 /**
  * Each compressing thread builds one block and needs the next slot ready, and the digesters hold two. Blocks also wait
@@ -48,8 +48,8 @@ export class SlotPool {
     return this.#limiter.waiting + this.#background.waiting;
   }
 
-  async acquire(priority: Priority, order: number, signal?: AbortSignal): Promise<Slot> {
-    const leave = await this.#enter(priority, order, signal);
+  async acquire(rank: Rank, signal?: AbortSignal): Promise<Slot> {
+    const leave = await this.#enter(rank, signal);
     const number = this.#free.pop() as number;
     let held = true;
     const release = (): void => {
@@ -65,14 +65,14 @@ export class SlotPool {
     this.#background.widen(this.#reserved);
   }
 
-  async #enter(priority: Priority, order: number, signal: AbortSignal | undefined): Promise<() => void> {
-    if (!isBackground({ priority })) {
+  async #enter(rank: Rank, signal: AbortSignal | undefined): Promise<() => void> {
+    if (!isBackground(rank)) {
       if (this.#isAppAhead()) this.#limiter.promote(1);
-      return await this.#limiter.acquire(priority, order, signal);
+      return await this.#limiter.acquire(rank, signal);
     }
-    const leaveBackground = await this.#background.acquire(priority, order, signal);
+    const leaveBackground = await this.#background.acquire(rank, signal);
     try {
-      const leave = await this.#limiter.acquire(priority, order, signal);
+      const leave = await this.#limiter.acquire(rank, signal);
       return () => {
         leave();
         leaveBackground();

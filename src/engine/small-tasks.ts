@@ -84,7 +84,7 @@ export class SmallTasks {
 
   async block(task: BlockTask): Promise<CompressorReply> {
     this.#blocksLeft -= 1;
-    return await this.#turns.run(0, async () => {
+    return await this.#turns.run({ priority: 0 }, async () => {
       // The process stays responsive: timers, sockets and signals are served between blocks.
       await nextTurn();
       this.#encoder ??= createEncoder(this.#arena, this.#compression);

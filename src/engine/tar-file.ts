@@ -49,7 +49,7 @@ export class TarFile implements BlockConsumer {
   readonly #directory: string;
   readonly #path: string;
   readonly #turns: DiskTurns;
-  readonly #priority: Priority;
+  readonly #rank: { readonly priority: Priority };
   readonly #result = Promise.withResolvers<FinishedTar>();
   readonly #writing = new Set<Promise<void>>();
   #file: number | undefined;
@@ -60,7 +60,7 @@ export class TarFile implements BlockConsumer {
     this.#directory = directory;
     this.#path = join(directory, `${randomUUID()}.tar.part`);
     this.#turns = turns;
-    this.#priority = priority;
+    this.#rank = { priority };
     this.done = awaitedLater(this.#result.promise);
   }
 
@@ -84,7 +84,7 @@ export class TarFile implements BlockConsumer {
     const file = this.#file;
     if (this.#isEnded || file === undefined) return;
     const writing = this.#turns.writes
-      .run(this.#priority, () => this.#write(file, bytes, position))
+      .run(this.#rank, () => this.#write(file, bytes, position))
       .catch((error: unknown) => {
         this.fail(error);
       });
@@ -126,7 +126,7 @@ export class TarFile implements BlockConsumer {
 
   async #finish(file: number): Promise<FinishedTar> {
     try {
-      await this.#turns.syncs.run(this.#priority, () => sync(file));
+      await this.#turns.syncs.run(this.#rank, () => sync(file));
     } finally {
       await close(file);
     }

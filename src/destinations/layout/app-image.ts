@@ -176,7 +176,7 @@ export class LayoutApp implements AppDestination {
       const { digest, size } = await blob.done;
       await this.#first.layout.create();
       const put = () => putBlob(this.name, blob, signal);
-      const isPut = await this.#writes.run(APP_PRIORITY, put, 0, signal);
+      const isPut = await this.#writes.run({ priority: APP_PRIORITY }, put, signal);
       if (isPut) layer.counters.uploads += 1;
       transfer.done(digest, size, isPut ? "uploaded" : "existing");
       return { mediaType: await mediaType, size, digest };
@@ -194,7 +194,7 @@ export class LayoutApp implements AppDestination {
   ): Promise<boolean> {
     await this.#first.layout.create();
     const copy = () => copyBlob(this.name, descriptor, from, empty);
-    return await this.#writes.run(APP_PRIORITY, copy, 0, signal);
+    return await this.#writes.run({ priority: APP_PRIORITY }, copy, signal);
   }
 
   async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {

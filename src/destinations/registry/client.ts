@@ -113,7 +113,7 @@ export class RegistryClient {
 
   async #asSmall<T>(request: RegistryRequest, receive: (response: HttpResponse) => Promise<T>): Promise<T> {
     const task = async () => receive(await this.open(request));
-    return this.#small.run(request.priority, task, 0, request.signal);
+    return this.#small.run({ priority: request.priority }, task, request.signal);
   }
 
   #complete({ target, ...request }: RegistryRequest, scheme: Scheme): HttpRequest {

@@ -102,11 +102,11 @@ export class Upload {
 
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     const { pushRetry, uploads, counters, repository } = this.#connection;
-    const { priority, order, signal } = this.#options;
+    const { signal } = this.#options;
     const attempt = async (progressed: Progressed) => {
       // Waits before taking a slot and opening an upload that would stall.
       await this.#admit(0);
-      const leave = await uploads.acquire(priority, order, signal);
+      const leave = await uploads.acquire(this.#options, signal);
       return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
     };
     try {

@@ -146,23 +146,22 @@ class Simulation {
   }
 
   async #make(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
-    const { priority, order } = layer;
-    await this.#scans.run(priority, () => this.#scan(layer), order);
-    const passes = this.#passes[priority === APP_PRIORITY ? "app" : "cache"];
-    await passes.run(priority, () => this.#pass(layer, uploads), order);
+    await this.#scans.run(layer, () => this.#scan(layer));
+    const passes = this.#passes[layer.priority === APP_PRIORITY ? "app" : "cache"];
+    await passes.run(layer, () => this.#pass(layer, uploads));
     for (const upload of uploads) upload.complete();
   }
 
-  async #scan({ priority, order, scanMs }: LayerCosts): Promise<void> {
-    if (priority === APP_PRIORITY) return await this.#compress(scanMs);
-    const { release } = await this.#slots.acquire(priority, order);
-    await this.#compress(scanMs);
+  async #scan(layer: LayerCosts): Promise<void> {
+    if (layer.priority === APP_PRIORITY) return await this.#compress(layer.scanMs);
+    const { release } = await this.#slots.acquire(layer);
+    await this.#compress(layer.scanMs);
     release();
   }
 
   async #compress(ms: number): Promise<void> {
     this.#busy.workers += ms;
-    await this.#compressors.run(APP_PRIORITY, async () => {
+    await this.#compressors.run({ priority: APP_PRIORITY }, async () => {
       await this.#machine.wait(this.#fixed.messageMs);
       await this.#machine.compute(ms);
       await this.#machine.wait(this.#fixed.messageMs);
@@ -170,7 +169,7 @@ class Simulation {
   }
 
   /** As in pass.ts: blocks are built in any order and digested in order. A slot is released once both digests have consumed it. */
-  async #pass({ blocks, priority, order }: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
+  async #pass(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
     const [tar, blob] = [this.#digest(), this.#digest()];
     const made = new Map<number, { readonly block: BlockCosts; readonly release: () => void }>();
     const running: Promise<void>[] = [];
@@ -189,8 +188,8 @@ class Simulation {
         digests.push(Promise.all(both).then(release));
       }
     };
-    for (const [number, block] of blocks.entries()) {
-      const { release } = await this.#slots.acquire(priority, order);
+    for (const [number, block] of layer.blocks.entries()) {
+      const { release } = await this.#slots.acquire(layer);
       const make = async (): Promise<void> => {
         await this.#call();
         await this.#compress(block.makeMs);

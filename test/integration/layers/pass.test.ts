@@ -48,7 +48,9 @@ function newEngine(): PassEngine {
 
 /** Acquires every slot once. */
 async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
-  const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => slots.acquire(0, 0)));
+  const held = await Promise.all(
+    Array.from({ length: pool.arena.slots }, () => slots.acquire({ priority: 0, order: 0 })),
+  );
   expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
 }
 
@@ -145,7 +147,9 @@ describe("a file of several blocks that changes between two of them", () => {
     const engine = newEngine();
     const { size, mtimeMs, ctimeMs } = statSync(path);
     const index = buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);
-    const held = await Promise.all(Array.from({ length: pool.arena.slots - 1 }, () => engine.slots.acquire(0, 0)));
+    const held = await Promise.all(
+      Array.from({ length: pool.arena.slots - 1 }, () => engine.slots.acquire({ priority: 0, order: 0 })),
+    );
     const makeBlock = pool.block.bind(pool);
     let made = 0;
     const blocks = vi.spyOn(pool, "block").mockImplementation(async (task) => {
@@ -275,7 +279,9 @@ test("two passes share the slots; the more urgent one's blocks go first", async 
   const [app, cache] = [indexOf(tempTree(), 40), indexOf(tempTree(), 40)];
   const blocks = vi.spyOn(pool, "block");
   onTestFinished(() => blocks.mockRestore());
-  const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => engine.slots.acquire(0, 0)));
+  const held = await Promise.all(
+    Array.from({ length: pool.arena.slots }, () => engine.slots.acquire({ priority: 0, order: 0 })),
+  );
   const run = (index: TarIndex, priority: number) =>
     runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
   const both = [run(cache, 1), run(app, 0)];

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
+const APP = { priority: 0 };
+
 /** Runs all reactions to promises that are already settled. */
 async function settled(): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
@@ -10,7 +12,7 @@ async function settled(): Promise<void> {
 describe("order", () => {
   test("smaller priority, then smaller order, then first come", async () => {
     const limiter = new PriorityLimiter(1);
-    const release = await limiter.acquire(0);
+    const release = await limiter.acquire(APP);
     const went: string[] = [];
     const waits = [
       [1, 0, "cache-0-a"],
@@ -22,7 +24,7 @@ describe("order", () => {
       [1, -1, "cache-first"],
     ] as const;
     const all = waits.map(async ([priority, order, name]) => {
-      const leave = await limiter.acquire(priority, order);
+      const leave = await limiter.acquire({ priority, order });
       went.push(name);
       leave();
     });
@@ -36,7 +38,7 @@ describe("order", () => {
   test("a promoted waiter goes before all others, once", async () => {
     const limiter = new PriorityLimiter(1);
     limiter.promote(1);
-    const release = await limiter.acquire(0);
+    const release = await limiter.acquire(APP);
     const went: string[] = [];
     const all = [
       [0, "app-a"],
@@ -44,7 +46,7 @@ describe("order", () => {
       [1, "cache-a"],
       [1, "cache-b"],
     ].map(async ([priority, name]) => {
-      const leave = await limiter.acquire(Number(priority));
+      const leave = await limiter.acquire({ priority: Number(priority) });
       went.push(String(name));
       leave();
     });
@@ -60,7 +62,7 @@ describe("order", () => {
     let holders = 0;
     let most = 0;
     const tasks = Array.from({ length: 50 }, (_, i) =>
-      limiter.run(i % 2, async () => {
+      limiter.run({ priority: i % 2 }, async () => {
         holders += 1;
         most = Math.max(most, holders);
         await settled();
@@ -71,16 +73,16 @@ describe("order", () => {
     const results = await Promise.allSettled(tasks);
     expect(results.filter(({ status }) => status === "rejected")).toHaveLength(10);
     expect(most).toBe(3);
-    await Promise.all([limiter.acquire(0), limiter.acquire(0), limiter.acquire(0)]);
+    await Promise.all([limiter.acquire(APP), limiter.acquire(APP), limiter.acquire(APP)]);
   });
 
   test("a place handed to a waiter cannot be taken by a new arrival", async () => {
     const limiter = new PriorityLimiter(1);
-    const release = await limiter.acquire(0);
+    const release = await limiter.acquire(APP);
     const went: string[] = [];
-    void limiter.acquire(9).then(() => went.push("waiter"));
+    void limiter.acquire({ priority: 9 }).then(() => went.push("waiter"));
     release();
-    void limiter.acquire(0).then(() => went.push("newcomer"));
+    void limiter.acquire(APP).then(() => went.push("newcomer"));
     await settled();
     expect(went).toEqual(["waiter"]);
   });
@@ -89,46 +91,46 @@ describe("order", () => {
 describe("abort", () => {
   test("a waiter leaves with the signal's reason, and the others are served", async () => {
     const limiter = new PriorityLimiter(1);
-    const release = await limiter.acquire(0);
+    const release = await limiter.acquire(APP);
     const controller = new AbortController();
     const reason = new Error("stop");
-    const waiting = limiter.acquire(0, 0, controller.signal);
-    const other = limiter.acquire(1);
+    const waiting = limiter.acquire(APP, controller.signal);
+    const other = limiter.acquire({ priority: 1 });
     controller.abort(reason);
     expect(await rejectionOf(waiting)).toBe(reason);
     expect(limiter.waiting).toBe(1);
     release();
     (await other)();
-    await limiter.acquire(0);
+    await limiter.acquire(APP);
   });
 
   test("an aborted signal rejects at once, even with free capacity", async () => {
     const limiter = new PriorityLimiter(1);
     const reason = new Error("stopped");
-    expect(await rejectionOf(limiter.acquire(0, 0, AbortSignal.abort(reason)))).toBe(reason);
-    await limiter.acquire(0);
+    expect(await rejectionOf(limiter.acquire(APP, AbortSignal.abort(reason)))).toBe(reason);
+    await limiter.acquire(APP);
   });
 
   test("a signal that fires just after the place was acquired changes nothing", async () => {
     const limiter = new PriorityLimiter(1);
-    const release = await limiter.acquire(0);
+    const release = await limiter.acquire(APP);
     const controller = new AbortController();
-    const waiting = limiter.acquire(0, 0, controller.signal);
+    const waiting = limiter.acquire(APP, controller.signal);
     release();
     controller.abort(new Error("late"));
     (await waiting)();
-    await limiter.acquire(0);
+    await limiter.acquire(APP);
   });
 });
 
 test("releasing twice returns one place", async () => {
   const limiter = new PriorityLimiter(1);
-  const release = await limiter.acquire(0);
+  const release = await limiter.acquire(APP);
   release();
   release();
-  await limiter.acquire(0);
+  await limiter.acquire(APP);
   let hasEntered = false;
-  void limiter.acquire(0).then(() => {
+  void limiter.acquire(APP).then(() => {
     hasEntered = true;
   });
   await settled();

@@ -4,10 +4,10 @@ import { digesterCount, SlotPool } from "../../../src/engine/slots.ts";
 /** The order of grants if all ask while every slot is taken. */
 async function order(isAppAhead: boolean): Promise<readonly string[]> {
   const pool = new SlotPool(2, 1, () => isAppAhead);
-  const held = [await pool.acquire(0, 0), await pool.acquire(0, 0)];
+  const held = [await pool.acquire({ priority: 0, order: 0 }), await pool.acquire({ priority: 0, order: 0 })];
   const went: string[] = [];
   const ask = async (name: string, priority: 0 | 1) => {
-    const slot = await pool.acquire(priority, 0);
+    const slot = await pool.acquire({ priority, order: 0 });
     went.push(name);
     slot.release();
   };
