@@ -9,7 +9,7 @@ import type { Registries } from "../destinations/registry/registries.ts";
 import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
-import { fitCapacity, isUnguarded, readProcessLimits } from "../export/capacity.ts";
+import { fitCapacity } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportParts, openPool, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
@@ -243,26 +243,16 @@ export class EarlyExport implements EarlyWork {
   async #openResources(): Promise<EarlyResources> {
     const { settings, mode } = this.#options;
     const { tuning, daemon, layout, outputImage } = settings;
-    const wanted = {
-      ...tuning,
-      workers: Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2)),
-    };
-    const { workers, uploadConcurrency, uploadThreads, spools } = fitCapacity(
-      wanted,
-      readProcessLimits(),
-      isUnguarded(),
-    );
+    const half = Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2));
+    const capacity = fitCapacity({ ...tuning, workers: half });
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {
-      const observe = {
-        logger: this.#logger,
-        onRetry: (...retry: Parameters<RetryObserver>) => this.#onRetry?.(...retry),
-      };
-      const capacity = { uploadConcurrency, uploadThreads };
-      this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
+      const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);
+      this.#registries = connectRegistries(settings, capacity, { ...this.#options, logger: this.#logger, onRetry });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
     }
-    return { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
+    const spools = new SpoolFiles(tuning.spoolDir, capacity.spools);
+    return { analyzed, workers: capacity.workers, spools, uploads };
   }
 }

@@ -1,5 +1,5 @@
 import type { Registries } from "../destinations/registry/registries.ts";
-import { fitCapacity, isUnguarded, readProcessLimits } from "../export/capacity.ts";
+import { fitCapacity } from "../export/capacity.ts";
 import { openPool, type StartedThreads } from "../export/setup.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
@@ -27,7 +27,7 @@ export async function warmConnections(
 
 export function startExportThreads({ tuning }: ExportSettings): StartedThreads | undefined {
   try {
-    const capacity = fitCapacity(tuning, readProcessLimits(), isUnguarded());
+    const capacity = fitCapacity(tuning);
     if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
     const pool = openPool(tuning, capacity.workers);
     pool.start();

@@ -65,12 +65,18 @@ const GUARD_ADDRESSES = 12.5e9;
 
 const THREAD_DATA = 0.15e9;
 
+/** Addresses that Node will reserve beside those of threads and parser, under this limit of the address space. */
+export function guardAddresses(limit = 0, nodeOptions: readonly string[] = process.execArgv): number {
+  return limit >= GUARDED_FROM && !nodeOptions.includes("--disable-wasm-trap-handler") ? GUARD_ADDRESSES : 0;
+}
+
 export function readProcessLimits(): ProcessLimits {
   const status = readKernelFile("/proc/self/status") ?? "";
   const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
+  const maxAddresses = processLimit("Max address space");
   return {
     openFiles: { limit: processLimit("Max open files"), used: openDescriptors() },
-    addressSpace: { limit: processLimit("Max address space"), used: bytes("VmSize") },
+    addressSpace: { limit: maxAddresses, used: bytes("VmSize") + guardAddresses(maxAddresses) },
     data: { limit: processLimit("Max data size"), used: bytes("VmData") },
     threads: tightest([...containerThreads(), ...userThreads()]),
   };
@@ -117,7 +123,7 @@ interface Resource {
   readonly code: FaultCode;
   readonly text: string;
   readonly command: string;
-  readonly needed: (capacity: Wanted, isGuarded: boolean) => number;
+  readonly needed: (capacity: Wanted) => number;
 }
 
 type Wanted = Pick<Capacity, "workers" | "uploadConcurrency" | "uploadThreads">;
@@ -143,8 +149,7 @@ const RESOURCES: readonly Resource[] = [
     code: "EXPORT_LIMIT_ADDRESS_SPACE",
     text: "bytes of address space",
     command: "ulimit -v",
-    needed: (capacity, isGuarded) =>
-      PARSER_ADDRESSES + (isGuarded ? GUARD_ADDRESSES : 0) + threadsOf(capacity) * THREAD_ADDRESSES,
+    needed: (capacity) => PARSER_ADDRESSES + threadsOf(capacity) * THREAD_ADDRESSES,
   },
   {
     name: "data",
@@ -162,10 +167,6 @@ const RESOURCES: readonly Resource[] = [
   },
 ];
 
-export function isUnguarded(): boolean {
-  return process.execArgv.includes("--disable-wasm-trap-handler");
-}
-
 /**
  * Reduces the wanted capacity to what the limits allow.
  * @param wanted with the number of workers that fit into memory, to tell whether memory or a limit reduces them
@@ -173,15 +174,12 @@ export function isUnguarded(): boolean {
  */
 export function fitCapacity(
   wanted: Omit<Wanted, "uploadThreads"> & { readonly fittingWorkers?: number },
-  limits: ProcessLimits,
-  hasNoGuards: boolean,
+  limits = readProcessLimits(),
 ): Capacity {
-  const isGuarded = !hasNoGuards && (limits.addressSpace.limit ?? 0) >= GUARDED_FROM;
-  const lacking = (capacity: Wanted) =>
-    RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(limits[name]));
+  const lacking = (capacity: Wanted) => RESOURCES.find(({ name, needed }) => needed(capacity) > left(limits[name]));
   let capacity: Wanted = { workers: 1, uploadConcurrency: 1, uploadThreads: 0 };
   const missing = lacking(capacity);
-  if (missing !== undefined) throw limitFault(missing, limits[missing.name], missing.needed(capacity, isGuarded));
+  if (missing !== undefined) throw limitFault(missing, limits[missing.name], missing.needed(capacity));
   const maxFitting = (key: "workers" | "uploadConcurrency", limit: number): number => {
     let [fits, lacks] = [1, limit + 1];
     while (lacks - fits > 1) {
@@ -196,7 +194,7 @@ export function fitCapacity(
   capacity = { ...capacity, uploadConcurrency: maxFitting("uploadConcurrency", wanted.uploadConcurrency) };
   const withThreads = { ...capacity, uploadThreads: wantedUploadThreads(capacity.workers) };
   if (lacking(withThreads) === undefined) capacity = withThreads;
-  const spare = left(limits.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
+  const spare = left(limits.openFiles) - OPEN_FILES.needed(capacity);
   return { ...capacity, maxWorkers, spools: MIN_SPOOLS + Math.floor(spare / 2) };
 }
 

@@ -32,7 +32,7 @@ import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
-import { type Capacity, connectionsFor, fitCapacity, isUnguarded, readProcessLimits } from "./capacity.ts";
+import { type Capacity, connectionsFor, fitCapacity } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
 /**
@@ -77,7 +77,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
   const started = early?.startThreads();
-  const capacity = started?.capacity ?? fitCapacity(tuning, readProcessLimits(), isUnguarded());
+  const capacity = started?.capacity ?? fitCapacity(tuning);
   const { workers, maxWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);

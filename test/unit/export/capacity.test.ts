@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { connectionsFor, fitCapacity, type ProcessLimits, readProcessLimits } from "../../../src/export/capacity.ts";
+import {
+  connectionsFor,
+  fitCapacity,
+  guardAddresses,
+  type ProcessLimits,
+  readProcessLimits,
+} from "../../../src/export/capacity.ts";
 import { advice, type Summary } from "../../../src/observe/summary/summary.ts";
 import { setupOf } from "../../../src/observe/watch.ts";
 import type { Tuning } from "../../../src/plan/inputs.ts";
@@ -28,7 +34,7 @@ function limits(rest: Partial<ProcessLimits> = {}): ProcessLimits {
 }
 
 test("without limits everything wanted is granted", () => {
-  expect(fitCapacity(WANTED, limits(), false)).toEqual({
+  expect(fitCapacity(WANTED, limits())).toEqual({
     ...WANTED,
     maxWorkers: 8,
     uploadThreads: 2,
@@ -46,7 +52,7 @@ describe("a limit bounds", () => {
     ["uploads after workers", 102, { workers: 8, maxWorkers: 8, uploadConcurrency: 1, uploadThreads: 0, spools: 2 }],
     ["spools only", 138, { workers: 8, maxWorkers: 8, uploadConcurrency: 8, uploadThreads: 0, spools: 6 }],
   ])("%s (%i open files)", (_, limit, expected) => {
-    expect(fitCapacity(WANTED, limits({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
+    expect(fitCapacity(WANTED, limits({ openFiles: { limit, used: 22 } }))).toEqual(expected);
   });
 
   test.each([
@@ -54,8 +60,8 @@ describe("a limit bounds", () => {
     ["data", 1.7e9],
     ["threads", 12],
   ] as const)("the threads that upload before the workers (%s)", (name, limit) => {
-    const capacity = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }), true);
-    const more = fitCapacity(WANTED, limits({ [name]: { limit: 1.5 * limit, used: 0 } }), true);
+    const capacity = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }));
+    const more = fitCapacity(WANTED, limits({ [name]: { limit: 1.5 * limit, used: 0 } }));
     expect(capacity).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 0 });
     expect(more).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 2 });
   });
@@ -65,26 +71,24 @@ describe("a limit bounds", () => {
     ["data", 1e9],
     ["threads", 7],
   ] as const)("workers (%s)", (name, limit) => {
-    const { workers, uploadConcurrency } = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }), false);
+    const { workers, uploadConcurrency } = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }));
     expect(workers).toBeGreaterThan(1);
     expect(workers).toBeLessThan(8);
     expect(uploadConcurrency).toBe(8);
   });
 
   test("workers to fewer where Node reserves guard regions", () => {
-    const limited = limits({ addressSpace: { limit: 20e9, used: 0 } });
-    expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
-    expect(fitCapacity(WANTED, limited, false).workers).toBe(3);
+    const limit = 20e9;
+    const workersWith = (...nodeOptions: string[]) =>
+      fitCapacity(WANTED, limits({ addressSpace: { limit, used: guardAddresses(limit, nodeOptions) } })).workers;
+    expect(workersWith("--disable-wasm-trap-handler")).toBe(8);
+    expect(workersWith()).toBe(3);
   });
 });
 
 test("the summary judges the workers that the limits allow, not those requested", () => {
   const tuning = { workers: 8, fittingWorkers: 20, compression: "gzip", compressionLevel: 6 } as Tuning;
-  const { workers, maxWorkers } = fitCapacity(
-    { ...WANTED, ...tuning },
-    limits({ threads: { limit: 5, used: 0 } }),
-    false,
-  );
+  const { workers, maxWorkers } = fitCapacity({ ...WANTED, ...tuning }, limits({ threads: { limit: 5, used: 0 } }));
   const setup = setupOf({ tuning, parallel: true }, { workers, maxWorkers }, 4);
   expect(setup).toMatchObject({ workers: 2, maxWorkers: 2, fittingWorkers: 20 });
   expect(advice(CPU_BOUND, setup)).toBe("raise the process's limits to allow more workers");
@@ -95,7 +99,7 @@ test.each([
   [8, 12],
 ])("the limits allow the same workers, whether %i are requested or more", (workers, maxWorkers) => {
   const limited = limits({ threads: { limit: 16, used: 0 } });
-  const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited, false);
+  const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited);
   expect(capacity).toMatchObject({ workers, maxWorkers });
 });
 
@@ -111,7 +115,7 @@ test.each([
   ["threads", "EXPORT_LIMIT_THREADS", /30 processes and threads/, "pids.max"],
 ] as const)("a limit of %s below the least is an error that names it", (name, code, message, hint) => {
   const limited = limits({ [name]: { limit: 30, used: 29 } });
-  expect(thrownBy(() => fitCapacity(WANTED, limited, false))).toMatchObject({
+  expect(thrownBy(() => fitCapacity(WANTED, limited))).toMatchObject({
     code,
     message: expect.stringMatching(message),
     hint: expect.stringContaining(hint),
@@ -123,7 +127,7 @@ test.each([
   [5, 0],
   [6, 2],
 ])("%i workers want %i threads that upload", (workers, uploadThreads) => {
-  expect(fitCapacity({ ...WANTED, workers }, limits(), false)).toMatchObject({ uploadThreads });
+  expect(fitCapacity({ ...WANTED, workers }, limits())).toMatchObject({ uploadThreads });
 });
 
 test("there are more connections than uploads, so that a blob can be read from the registry that it is pushed to", () => {
