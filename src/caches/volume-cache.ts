@@ -49,7 +49,7 @@ async function commitStaged(cache: StagedCache): Promise<void> {
     await renameInto(cache);
   } catch (error) {
     const cause = error instanceof Fault ? error.cause : undefined;
-    if (!isSystemError(cause) || !REFUSED_RENAME.includes(cause.code)) throw error;
+    if (!isSystemError(cause, ...REFUSED_RENAME)) throw error;
     await replace(cache);
   }
 }
@@ -216,7 +216,7 @@ export class VolumeCache {
       return `expected layer contents to have SHA '${diffId}'; found '${found}'`;
     } catch (error) {
       if (isNotExist(error)) return `failed to find cache layer with SHA '${diffId}'`;
-      if (isSystemError(error) && error.code === "EACCES")
+      if (isSystemError(error, "EACCES"))
         return `failed to read cache layer with SHA '${diffId}' due to insufficient permissions`;
       return `hashing layer: ${messageOf(error)}`;
     }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { isNotExist, isSystemError } from "../go/errno.ts";
+import { isSystemError } from "../go/errno.ts";
 
 /**
  * False only if the process has ended or cannot have been started by one of the creator's phases, directly or not:
@@ -69,7 +69,7 @@ function readStat(pid: string): (Process & { readonly state: string; readonly th
       startTicks: Number(fields[19]),
     };
   } catch (error) {
-    if (isNotExist(error) || (isSystemError(error) && error.code === "ESRCH")) return undefined;
+    if (isSystemError(error, "ENOENT", "ESRCH")) return undefined;
     throw error;
   }
 }

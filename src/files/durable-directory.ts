@@ -26,12 +26,20 @@ function fault(operation: string, path: string, error: unknown): Fault {
   return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
 }
 
+async function attempt(operation: string, path: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw fault(operation, path, error);
+  }
+}
+
 /** Empty for a path that does not exist or is not a directory. */
 export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR")) return [];
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return [];
     throw fault("open", directory, error);
   }
 }
@@ -46,12 +54,10 @@ export function claim(path: string): OwnedDirectory | undefined {
 }
 
 export async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
+  await attempt("link", `${from} ${to}`, async () => {
     await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
     await durable.syncFile(to);
-  } catch (error) {
-    throw fault("link", `${from} ${to}`, error);
-  }
+  });
 }
 
 /** Node's rm() reports ENOTDIR for a file that cannot be removed. */
@@ -60,34 +66,20 @@ export async function removeAll(path: string): Promise<void> {
     await unlink(path);
   } catch (error) {
     if (isNotExist(error)) return;
-    if (!isSystemError(error) || error.code !== "EISDIR") throw fault("unlinkat", path, error);
+    if (!isSystemError(error, "EISDIR")) throw fault("unlinkat", path, error);
     for (const name of await namesIn(path)) await removeAll(join(path, name));
-    await rmdir(path).catch((reason: unknown) => {
-      throw fault("unlinkat", path, reason);
-    });
+    await attempt("unlinkat", path, () => rmdir(path));
   }
 }
 
 export async function renameTo(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    throw fault("rename", `${from} ${to}`, error);
-  }
+  await attempt("rename", `${from} ${to}`, () => rename(from, to));
 }
 
 export async function writeDurably(path: string, text: string): Promise<void> {
-  try {
-    await durable.writeDurably(path, text);
-  } catch (error) {
-    throw fault("write", path, error);
-  }
+  await attempt("write", path, () => durable.writeDurably(path, text));
 }
 
 export async function syncDirectory(path: string): Promise<void> {
-  try {
-    await durable.syncDirectory(path);
-  } catch (error) {
-    throw fault("fsync", path, error);
-  }
+  await attempt("fsync", path, () => durable.syncDirectory(path));
 }

@@ -37,7 +37,7 @@ export async function syncDirectory(path: string): Promise<void> {
   try {
     await syncFile(path);
   } catch (error) {
-    if (!isSystemError(error) || !NEEDS_NO_SYNC.includes(error.code)) throw error;
+    if (!isSystemError(error, ...NEEDS_NO_SYNC)) throw error;
   }
 }
 
@@ -77,7 +77,7 @@ export async function replaceFile(path: string, content: string, exactMode?: num
     try {
       return await replaceDurably(path, content, join(directory, `${prefix}-${randomUUID()}`), { exactMode });
     } catch (error) {
-      const wasRemoved = isSystemError(error) && error.code === "ENOENT" && error.syscall === "rename";
+      const wasRemoved = isSystemError(error, "ENOENT") && error.syscall === "rename";
       if (!wasRemoved || attempt === ATTEMPTS) throw error;
     }
   }

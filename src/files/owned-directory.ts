@@ -187,7 +187,7 @@ function unlessExisting(create: () => void): void {
   try {
     create();
   } catch (error) {
-    if (!isSystemError(error) || error.code !== "EEXIST") throw error;
+    if (!isSystemError(error, "EEXIST")) throw error;
   }
 }
 

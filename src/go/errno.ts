@@ -27,12 +27,18 @@ const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
   Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
 );
 
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error;
+/** @param codes of which the error must have one; none for any error of a system call */
+export function isSystemError(
+  error: unknown,
+  ...codes: readonly string[]
+): error is NodeJS.ErrnoException & { code: string } {
+  if (!(error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error))
+    return false;
+  return codes.length === 0 || codes.includes(error.code);
 }
 
 export function isNotExist(error: unknown): boolean {
-  return isSystemError(error) && error.code === "ENOENT";
+  return isSystemError(error, "ENOENT");
 }
 
 export function goErrnoText(error: NodeJS.ErrnoException): string {

@@ -81,7 +81,7 @@ export function openNonBlocking(path: string, disposition: number): NonBlocking 
     try {
       return openSync(path, flags, 0o666);
     } catch (error) {
-      if (isSystemError(error) && error.code === "ENXIO" && statSync(path).isFIFO()) return undefined;
+      if (isSystemError(error, "ENXIO") && statSync(path).isFIFO()) return undefined;
       throw error;
     }
   };
@@ -103,7 +103,7 @@ function writerTo(descriptor: number): NonBlocking["write"] {
     try {
       return writeSync(descriptor, bytes, start, length);
     } catch (error) {
-      if (isSystemError(error) && error.code === "EAGAIN") return 0;
+      if (isSystemError(error, "EAGAIN")) return 0;
       throw error;
     }
   };
@@ -126,7 +126,7 @@ function hasPipeReader(descriptor: number): boolean {
     closeSync(openAgain(descriptor));
     return true;
   } catch (error) {
-    return !isSystemError(error) || error.code !== "ENXIO";
+    return !isSystemError(error, "ENXIO");
   }
 }
 

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { isMainThread } from "node:worker_threads";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
-import { isSystemError, pathFault } from "../../src/go/errno.ts";
+import { isNotExist, isSystemError, pathFault } from "../../src/go/errno.ts";
 import { changedFault, type TouchedFile, UNREADABLE_CONTENTS } from "../protocol.ts";
 import type { FileIdentity, IndexedEntry } from "../scan/tar-index.ts";
 
@@ -98,7 +98,7 @@ export function openToRead(path: ByteString, followsLink: boolean): number {
   try {
     return openSync(fsPath(path), flags | constants.O_NONBLOCK);
   } catch (error) {
-    if (!isSystemError(error) || error.code !== "EAGAIN" || isMainThread) throw error;
+    if (!isSystemError(error, "EAGAIN") || isMainThread) throw error;
     return openSync(fsPath(path), flags);
   }
 }
@@ -108,8 +108,8 @@ function openContents(name: ByteString, contentPath: ByteString | undefined): nu
   try {
     return waitForDescriptor(() => openToRead(path, contentPath !== undefined));
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") throw changedFault(path, "was removed");
-    if (isSystemError(error) && error.code === "ELOOP") throw changedFault(path, "was replaced by a symlink");
+    if (isNotExist(error)) throw changedFault(path, "was removed");
+    if (isSystemError(error, "ELOOP")) throw changedFault(path, "was replaced by a symlink");
     throw unreadable("open", path, error);
   }
 }
@@ -143,8 +143,7 @@ export function waitForDescriptor<T>(open: () => T): T {
     try {
       return open();
     } catch (error) {
-      const isTemporary = isSystemError(error) && (error.code === "EMFILE" || error.code === "ENFILE");
-      if (!isTemporary || waitedMs >= MAX_WAIT_MS) throw error;
+      if (!isSystemError(error, "EMFILE", "ENFILE") || waitedMs >= MAX_WAIT_MS) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
     }
   }

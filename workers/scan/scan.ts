@@ -2,7 +2,7 @@ import { type Stats, statSync } from "node:fs";
 import { join } from "node:path/posix";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
-import { isNotExist, isSystemError, pathFault } from "../../src/go/errno.ts";
+import { isSystemError, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import type { ScanTask, TarIndex } from "../protocol.ts";
 import { AppSlices, type LayersOf } from "./app-slices.ts";
@@ -61,15 +61,11 @@ function scanApp(source: AppSource, maxEntries: number | undefined): TarIndex[] 
     if (source.slices.length > 0) return scanSlices(source, maxEntries);
     return [buildTarIndex(treeEntries(source.appDir, source, "path", maxEntries))];
   } catch (error) {
-    const isMissing = error instanceof Fault && error.code === "EXPORT_LAYER_READ" && isNoDirectory(error.cause);
-    if (!isMissing) throw error;
+    const isRead = error instanceof Fault && error.code === "EXPORT_LAYER_READ";
+    if (!isRead || !isSystemError(error.cause, "ENOENT", "ENOTDIR")) throw error;
     const { code, message } = error;
     throw new Fault(code, message, { hint: "Give the directory of the app with -app (CNB_APP_DIR).", cause: error });
   }
-}
-
-function isNoDirectory(error: unknown): boolean {
-  return isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR");
 }
 
 function scanSlices(source: AppSource, maxEntries: number | undefined): TarIndex[] {

@@ -204,7 +204,7 @@ async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
 }
 
 export function writeFault(operation: string, path: string, error: unknown): Fault {
-  const isDirectory = isSystemError(error) && error.code === "EISDIR";
+  const isDirectory = isSystemError(error, "EISDIR");
   // The error of a rename(2) also names its target; `path` may be the temporary file.
   const target = isDirectory && "dest" in error && typeof error.dest === "string" ? error.dest : path;
   const hint = isDirectory

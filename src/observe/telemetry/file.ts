@@ -92,8 +92,7 @@ function makeDirectory(path: string): void {
     // The umask may have taken the group's right to write.
     chmodSync(path, DIRECTORY_MODE);
   } catch (error) {
-    const isThere = isSystemError(error) && error.code === "EEXIST";
-    if (!isThere) throw pathFault("EXPORT_REPORT_TELEMETRY", "mkdir", path, error);
+    if (!isSystemError(error, "EEXIST")) throw pathFault("EXPORT_REPORT_TELEMETRY", "mkdir", path, error);
     if (!lstatSync(path).isDirectory()) throw new Fault("EXPORT_REPORT_TELEMETRY", `mkdir ${path}: not a directory`);
   }
 }

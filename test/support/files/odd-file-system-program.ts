@@ -63,7 +63,7 @@ class OddFileSystem {
     try {
       for (;;) this.#reply(device, buffer.subarray(0, await nextRequest(device, buffer, isMounted)));
     } catch (error) {
-      if (!isSystemError(error) || !["ENODEV", "EPERM"].includes(error.code)) throw error;
+      if (!isSystemError(error, "ENODEV", "EPERM")) throw error;
     } finally {
       closeSync(device);
     }
@@ -175,7 +175,7 @@ async function nextRequest(device: number, buffer: Buffer, isMounted: Promise<bo
     try {
       return (await readDevice(device, buffer, 0, buffer.length, null)).bytesRead;
     } catch (error) {
-      const isEarly = isSystemError(error) && error.code === "EPERM";
+      const isEarly = isSystemError(error, "EPERM");
       if (!isEarly || (await Promise.race([isMounted, nextTurn()])) === false) throw error;
     }
   }
