@@ -53,9 +53,10 @@ function isTomlDate(value: unknown): value is TomlDate {
 }
 
 /**
- * A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on.
+ * A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on
+ * (strconv ftoa.go, "%e is used if").
  */
-function goFloat(value: number): string {
+export function goFloat(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value < 0 ? "-Inf" : "+Inf";
   if (Object.is(value, -0)) return "-0";

@@ -1,25 +1,15 @@
 import { TomlDate } from "smol-toml";
 import { compareUtf8 } from "./byte-string.ts";
+import { goFloat } from "./format.ts";
 import { GoStruct, type GoValue } from "./json-encode.ts";
 import { goTomlDate } from "./time.ts";
 
-/**
- * A float as BurntSushi/toml writes it: Go's shortest `%g`, with `.0` unless a point or an exponent marks it as a
- * float.
- */
+/** A float as BurntSushi/toml writes it: with `.0` unless a point or an exponent marks it as a float. */
 export function goTomlFloat(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value < 0 ? "-inf" : "inf";
-  const [digits = "", exponent = "0"] = value.toExponential().split("e");
-  // Go uses an exponent, of at least two digits, where it is below -4 or has reached 6 (strconv ftoa.go, %e is used if).
-  if (Number(exponent) < -4 || Number(exponent) >= 6)
-    return `${sign(value)}${digits.replace("-", "")}e${exponent.replace(/^([+-])(\d)$/, "$10$2")}`;
-  const plain = String(Math.abs(value));
-  return `${sign(value)}${plain}${plain.includes(".") ? "" : ".0"}`;
-}
-
-function sign(value: number): string {
-  return value < 0 || Object.is(value, -0) ? "-" : "";
+  const text = goFloat(value);
+  return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
 type Members = readonly (readonly [name: string, value: GoValue])[];
