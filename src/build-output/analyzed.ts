@@ -6,12 +6,16 @@ import { goQuote } from "../go/format.ts";
 import { INTERPRETED } from "../go/json-decode.ts";
 import type { Logger } from "../logger.ts";
 import type { Analyzed } from "../plan/inputs.ts";
-import { runImageNames } from "./run-images.ts";
+import { stackSchema } from "./run-images.ts";
 import { flag, freeTable, freeValue, mapOf, readDocumentIfPresent, table, text, texts } from "./toml.ts";
 
 const sha = table({ sha: text })
-  .optional()
-  .transform((layer) => layer?.sha ?? "");
+  .prefault({})
+  .transform((layer) => layer.sha);
+
+const runImage = table({ "top-layer": text, reference: text, image: text, mirrors: texts })
+  .prefault({})
+  .transform(({ "top-layer": topLayer, ...named }) => ({ topLayer, ...named }));
 
 const layerRecord = table({ sha: text, metadata: freeValue, build: flag, launch: flag, cache: flag }).transform(
   ({ sha: diffId, metadata: data, build, launch, cache }) => ({ diffId, data, build, launch, cache }),
@@ -36,8 +40,8 @@ const metadataSchema = table({
   config: sha,
   launcher: sha,
   "process-types": sha,
-  "run-image": table({ "top-layer": text, reference: text, image: text, mirrors: texts }).optional(),
-  stack: table({ "run-image": runImageNames.optional() }).optional(),
+  "run-image": runImage,
+  stack: stackSchema.prefault({}),
 }).transform(
   (metadata): LifecycleMetadata => ({
     app: metadata.app.map((slice) => slice.sha),
@@ -46,25 +50,20 @@ const metadataSchema = table({
     config: metadata.config,
     launcher: metadata.launcher,
     processTypes: metadata["process-types"],
-    runImage: {
-      topLayer: metadata["run-image"]?.["top-layer"] ?? "",
-      reference: metadata["run-image"]?.reference ?? "",
-      image: metadata["run-image"]?.image ?? "",
-      mirrors: metadata["run-image"]?.mirrors ?? [],
-    },
-    stack: metadata.stack?.["run-image"] ?? { image: "", mirrors: [] },
+    runImage: metadata["run-image"],
+    stack: metadata.stack["run-image"],
   }),
 );
 
 const analyzedSchema = table({
-  image: table({ reference: text }).optional(),
+  image: table({ reference: text }).prefault({}),
   "run-image": table({ reference: text, image: text, extend: flag }).optional(),
-  metadata: metadataSchema.optional(),
+  metadata: metadataSchema.prefault({}),
 }).transform(
-  (analyzed): Analyzed => ({
-    previousImage: analyzed.image?.reference ?? "",
-    runImage: analyzed["run-image"],
-    metadata: analyzed.metadata ?? metadataSchema.parse({}, INTERPRETED),
+  ({ image, "run-image": analyzedRun, metadata }): Analyzed => ({
+    previousImage: image.reference,
+    runImage: analyzedRun,
+    metadata,
   }),
 );
 

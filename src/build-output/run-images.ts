@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { BuildMetadata } from "../cnb/build-metadata.ts";
-import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import { NO_NAMES, type RunImageNames } from "../cnb/lifecycle-metadata.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
 import { readDocumentIfPresent, table, text, texts } from "./toml.ts";
 
-export const runImageNames = table({ image: text, mirrors: texts });
+const runImageNames = table({ image: text, mirrors: texts });
 
 const runSchema = table({ images: z.array(runImageNames).default([]) });
 
@@ -16,15 +16,13 @@ export async function readRun(path: string, logger: Logger): Promise<readonly Ru
   return run?.images ?? [];
 }
 
-const stackSchema = table({ "run-image": runImageNames.optional() });
+export const stackSchema = table({ "run-image": runImageNames.prefault({}) });
 
 export async function readStack(path: string, logger: Logger): Promise<RunImageNames> {
   const stack = await readDocumentIfPresent("stack file", path, stackSchema);
   if (stack === undefined) logger.info(`No stack metadata found at path ${goQuote(path)}`);
-  return stack?.["run-image"] ?? { image: "", mirrors: [] };
+  return stack?.["run-image"] ?? NO_NAMES;
 }
-
-const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
 
 /**
  * Chooses the run image's names for the metadata label from run.toml, from API 0.12 on

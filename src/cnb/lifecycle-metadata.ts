@@ -40,6 +40,8 @@ export interface RunImageNames {
   readonly mirrors: readonly string[];
 }
 
+export const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
+
 export interface RunImageRecord extends RunImageNames {
   readonly topLayer: string;
   readonly reference: string;

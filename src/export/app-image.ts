@@ -1,7 +1,7 @@
 import { gates } from "../cnb/api.ts";
 import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import type { RunImageNames, RunImageRecord } from "../cnb/lifecycle-metadata.ts";
+import { NO_NAMES, type RunImageNames, type RunImageRecord } from "../cnb/lifecycle-metadata.ts";
 import { namesFault, type RunImage, type SavedImage, type UnsavedImage } from "../destinations/destination.ts";
 import { type Fault, failTo, withContext } from "../errors/fault.ts";
 import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
@@ -67,7 +67,7 @@ function appConfig(
 ): ContainerConfig {
   const { settings, logger } = context;
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
-  const named = gates(settings.platformApi).hasRunImageNames ? runImageNames : { image: "", mirrors: [] };
+  const named = gates(settings.platformApi).hasRunImageNames ? runImageNames : NO_NAMES;
   const lifecycle = recordLifecycle(preparation.plan.steps, (step) => diffIds.get(step) ?? "", {
     runImage: { ...identityOf(runImage), ...named },
     stack: runImageNames,
