@@ -24,11 +24,13 @@ export interface LayerEngine extends PassEngine {
 }
 
 interface Products {
-  readonly diffId?: boolean;
-  readonly blob?: PendingSpool | undefined;
-  readonly files?: readonly TarFile[];
-  readonly stream?: TarStream | undefined;
+  readonly diffId: boolean;
+  readonly blob: PendingSpool | undefined;
+  readonly files: readonly TarFile[];
+  readonly stream: TarStream | undefined;
 }
+
+const NOTHING: Products = { diffId: false, blob: undefined, files: [], stream: undefined };
 
 /**
  * Builds a layer's products, each once. The first pass computes the diffID and every planned product that has nothing
@@ -92,7 +94,7 @@ export class LayerBuild implements Layer {
 
   async blob(): Promise<GrowingBlob> {
     const blob = this.#newBlob();
-    if (blob !== undefined) this.#later(this.plan, { blob });
+    if (blob !== undefined) this.#later(this.plan, { ...NOTHING, blob });
     return await (this.#blob as PendingSpool).spool;
   }
 
@@ -100,7 +102,7 @@ export class LayerBuild implements Layer {
     let file = this.#files.get(directory);
     if (file === undefined) {
       file = this.#newFile(directory);
-      this.#later(rank, { files: [file] });
+      this.#later(rank, { ...NOTHING, files: [file] });
     }
     return await file.done;
   }
@@ -108,7 +110,7 @@ export class LayerBuild implements Layer {
   async *tarStream(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted();
     const stream = this.#plannedStream ?? new TarStream();
-    if (stream !== this.#plannedStream) this.#later(this.plan, { stream });
+    if (stream !== this.#plannedStream) this.#later(this.plan, { ...NOTHING, stream });
     this.#plannedStream = undefined;
     yield* stream.read(signal);
   }
@@ -151,7 +153,7 @@ export class LayerBuild implements Layer {
       stream: this.#plannedStream,
     };
     this.#make(first, this.plan).then(
-      ({ diffId }) => this.#hashed.resolve(made(diffId)),
+      (diffId) => this.#hashed.resolve(made(diffId)),
       (error: unknown) => this.#hashed.reject(error),
     );
   }
@@ -159,11 +161,8 @@ export class LayerBuild implements Layer {
   #later(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
       const first = await this.#hashed.promise;
-      const files = [
-        ...(requested.files ?? []),
-        ...this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first))),
-      ];
-      await this.#make({ ...requested, files }, rank, first);
+      const changed = this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first)));
+      await this.#make({ ...requested, files: [...requested.files, ...changed] }, rank, first);
     };
     // A failure fails only the requested products.
     make().catch((error: unknown) => failAll(requested, error));
@@ -187,17 +186,19 @@ export class LayerBuild implements Layer {
     return file;
   }
 
-  async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
+  /** @returns the diffID, if it is one of the products */
+  async #make(products: Products, rank: Rank, first?: DigestDone): Promise<DigestDone | undefined> {
     try {
       return await this.#tar.pass(async (tar) => {
         const early = await this.#early;
         if (early === undefined) return await this.#turn(tar, products, rank, first);
-        const left = withoutEarly(products, early);
+        if (early.blob !== undefined) products.blob?.takeOver(early.blob.spool);
+        const left = { ...products, diffId: false, blob: early.blob === undefined ? products.blob : undefined };
         // A pass for tar files alone serves the cache, which must not delay the app image.
         const isForCache = left.blob === undefined && left.stream === undefined;
         const ownRank = isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank;
-        if (!isNothing(left)) await this.#turn(tar, left, ownRank, early.diffId);
-        return { diffId: early.diffId, blob: early.blob?.done, crc32: early.diffId.crc32, touched: undefined };
+        if (namesOf(left).length > 0) await this.#turn(tar, left, ownRank, early.diffId);
+        return early.diffId;
       });
     } catch (error) {
       this.work.fail(error);
@@ -206,8 +207,13 @@ export class LayerBuild implements Layer {
     }
   }
 
-  async #turn(tar: LayerTar, products: Products, rank: Rank, first: DigestDone | undefined): Promise<PassResult> {
-    const { diffId = false, blob, files = [], stream } = products;
+  async #turn(
+    tar: LayerTar,
+    products: Products,
+    rank: Rank,
+    first: DigestDone | undefined,
+  ): Promise<DigestDone | undefined> {
+    const { diffId, blob, files, stream } = products;
     const isForReader = !diffId && blob === undefined && files.length === 0;
     const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
     const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
@@ -221,20 +227,21 @@ export class LayerBuild implements Layer {
     rank: Rank,
     signal: AbortSignal,
     first: DigestDone | undefined,
-  ): Promise<PassResult> {
-    const { diffId = false, blob, stream } = products;
+  ): Promise<DigestDone | undefined> {
+    const { diffId, blob, stream } = products;
     const spool = await blob?.open(this.#engine.openSpool(this.plan, tar.tarSize));
-    const files = await this.#openFiles(products.files ?? [], tar.tarSize, rank, signal);
+    const files = await this.#openFiles(products.files, tar.tarSize, rank, signal);
     const consumers = stream === undefined ? files : [...files, stream];
     if (!diffId && spool === undefined && consumers.length === 0) throw internal("no file of a pass could be opened");
-    this.#count(products, files.length);
-    this.work.begin(tar.tarSize, productsOf({ diffId, blob, files, stream }));
+    const opened = { ...products, files };
+    this.#count(opened);
+    this.work.begin(tar.tarSize, namesOf(opened));
     const result = await runPass(this.#engine, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
     if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
     this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
     blob?.complete(made(result.blob));
     for (const consumer of consumers) consumer.complete();
-    return result;
+    return result.diffId;
   }
 
   async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {
@@ -246,11 +253,11 @@ export class LayerBuild implements Layer {
     return opened;
   }
 
-  #count({ diffId, blob, stream }: Products, files: number): void {
+  #count({ diffId, blob, files, stream }: Products): void {
     this.counters.reads += 1;
     if (diffId) this.counters.hashes += 1;
     if (blob !== undefined) this.counters.compressions += 1;
-    this.counters.tarFiles += files;
+    this.counters.tarFiles += files.length;
     if (stream !== undefined) this.counters.tarStreams += 1;
   }
 
@@ -263,22 +270,17 @@ export class LayerBuild implements Layer {
   }
 }
 
-function productsOf({ diffId, blob, files = [], stream }: Products): LayerProduct[] {
-  const made = { "diff-id": diffId, blob, "tar-file": files.length > 0, "tar-stream": stream };
-  return Object.entries(made).flatMap(([product, isMade]) => (isMade ? [product as LayerProduct] : []));
+function namesOf({ diffId, blob, files, stream }: Products): LayerProduct[] {
+  const names: (LayerProduct | false)[] = [
+    diffId && "diff-id",
+    blob !== undefined && "blob",
+    files.length > 0 && "tar-file",
+    stream !== undefined && "tar-stream",
+  ];
+  return names.filter((name) => name !== false);
 }
 
-function withoutEarly({ blob, files, stream }: Products, early: ClaimedLayer): Products {
-  if (early.blob === undefined) return { blob, files: files ?? [], stream };
-  blob?.takeOver(early.blob.spool);
-  return { files: files ?? [], stream };
-}
-
-function isNothing({ blob, files = [], stream }: Products): boolean {
-  return blob === undefined && files.length === 0 && stream === undefined;
-}
-
-function failAll({ blob, files = [], stream }: Products, reason: unknown): void {
+function failAll({ blob, files, stream }: Products, reason: unknown): void {
   for (const product of [blob, ...files, stream]) product?.fail(reason);
 }
 
@@ -312,7 +314,7 @@ class HeldTar {
 
   async pass<T>(run: (tar: LayerTar) => Promise<T>): Promise<T> {
     // A closed descriptor's number may already refer to another file.
-    if (this.#isFreed) throw new Fault("EXPORT_INTERNAL", "a layer's tar was read after its release");
+    if (this.#isFreed) throw internal("a layer's tar was read after its release");
     this.#passes += 1;
     try {
       return await run(await this.#tar);
