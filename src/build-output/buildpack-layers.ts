@@ -8,10 +8,11 @@ import { isShortage } from "../errors/shortage.ts";
 import { type ByteString, fromByteString, fsPath, joinPath, toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
+import { isTable } from "../go/toml-decode.ts";
 import type { Logger } from "../logger.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../plan/inputs.ts";
 import { buildpackDirectory } from "./metadata.ts";
-import { flag, freeTable, freeValue, isMissingFile, isTable, openBuildpackFile, readToml, table } from "./toml.ts";
+import { flag, freeTable, freeValue, isMissingFile, openBuildpackFile, readToml, table } from "./toml.ts";
 
 const storeSchema = table({ metadata: freeTable });
 

@@ -1,36 +1,13 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { parse, TomlDate, TomlError } from "smol-toml";
+import { TomlDate } from "smol-toml";
 import { z } from "zod";
 import type { FreeValue } from "../cnb/lifecycle-metadata.ts";
 import { Fault, messageOf, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, fsPath, toByteString } from "../go/byte-string.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
-import { goQuote } from "../go/format.ts";
 import { INTERPRETED } from "../go/json-decode.ts";
-import { isInt64 } from "../go/strconv.ts";
-
-/** A TOML date or time with all its digits; a plain TomlDate keeps milliseconds only. */
-class ExactDate extends TomlDate {
-  readonly #text: string;
-
-  constructor(text: string) {
-    super(text);
-    this.#text = text;
-  }
-
-  override toISOString(): string {
-    return this.#text;
-  }
-}
-
-export type Table = { readonly [key: string]: unknown };
-
-export function isTable(value: unknown): value is Table {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
-}
+import { isTable, lastKey, parseToml, type Table } from "../go/toml-decode.ts";
 
 /**
  * A table with known keys. Like BurntSushi's decoder, matches keys case-insensitively, an exact match first, and
@@ -89,73 +66,6 @@ function isFreeValue(value: unknown): value is FreeValue {
   if (value instanceof TomlDate) return true;
   if (Array.isArray(value)) return value.every(isFreeValue);
   return isTable(value) && Object.values(value).every(isFreeValue);
-}
-
-const LONG_FRACTION = /:\d\d\.\d{10}/;
-
-const HAS_TEMPORAL = "Temporal" in globalThis;
-
-/**
- * Decodes a TOML document as BurntSushi/toml does (docs/compatibility.md#toml-decoding): integers have 64 bits and are
- * BigInts, which distinguishes them from floats; dates are TomlDates; a byte order mark is skipped.
- * @throws Error with a one-line reason, starting with `line <n>: ` where the position is known
- */
-export function parseToml(bytes: Uint8Array): Table {
-  return normalizeTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), [], 0);
-}
-
-function decodeTables(text: string, useLegacyDate: boolean): Table {
-  try {
-    return parse(text, { integersAsBigInt: true, useLegacyDate });
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    // Temporal rejects a fraction of more than nine digits, which Go truncates; a TomlDate truncates it to milliseconds.
-    const line = text.split("\n")[error.line - 1] ?? "";
-    if (!useLegacyDate && LONG_FRACTION.test(line)) return decodeTables(text, true);
-    const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
-    const [date = ""] = /^\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?/.exec(line.slice(error.column - 1)) ?? [];
-    const isDate = reason.startsWith("Temporal error") || reason === "invalid date";
-    const description = isDate ? `invalid datetime: ${goQuote(date)}` : reason;
-    throw new Error(`line ${error.line}: ${description}`, { cause: error });
-  }
-}
-
-const MAX_DEPTH = 1000;
-
-const SHOWN_DIGITS = 40;
-
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new Error("the file is not valid UTF-8", { cause: error });
-  }
-}
-
-function normalizeTable(table: Table, path: readonly string[], depth: number): Table {
-  if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
-  // Without a prototype, so that `__proto__` is an ordinary key.
-  const normalized: Record<string, unknown> = Object.create(null);
-  for (const [key, value] of Object.entries(table)) normalized[key] = normalize(value, [...path, key], depth + 1);
-  return normalized;
-}
-
-function normalize(value: unknown, path: readonly string[], depth: number): unknown {
-  if (typeof value === "bigint" && !isInt64(value))
-    throw new RangeError(`${lastKey(path)}${shortened(value)} is out of range for int64`);
-  if (typeof value !== "object" || value === null || value instanceof TomlDate) return value;
-  if (Array.isArray(value)) return value.map((item) => normalize(item, path, depth));
-  // The parser's tables have no prototype, so anything else is a Temporal object; its text ends in `[<zone>]`.
-  return isTable(value) ? normalizeTable(value, path, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
-}
-
-function lastKey(path: readonly string[]): string {
-  return path.length === 0 ? "" : `(last key ${goQuote(path.join("."))}): `;
-}
-
-function shortened(value: bigint): string {
-  const digits = String(value);
-  return digits.length <= SHOWN_DIGITS ? digits : `${digits.slice(0, SHOWN_DIGITS)}... (${digits.length} digits)`;
 }
 
 /**
