@@ -324,7 +324,6 @@ export interface HashFileTask {
 export interface HashFileDone {
   readonly kind: "hash-file-done";
   readonly sha256: string;
-  readonly size: number;
 }
 
 export type DigesterTask = DigestTask | HashFileTask;

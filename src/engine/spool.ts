@@ -149,7 +149,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   }
 }
 
-function blobOf({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
+function blobOf({ sha256, size }: DigestDone): Finished {
   return { digest: `sha256:${sha256}` as Digest, size };
 }
 

@@ -213,9 +213,8 @@ export class CommandOutput {
     this.#printer = printer;
   }
 
-  async finish(options: FinishOptions): Promise<boolean> {
-    const taken = await Promise.all(this.#streams.map((stream) => stream.finish(options)));
-    return taken.every((isTaken) => isTaken);
+  async finish(options: FinishOptions): Promise<void> {
+    await Promise.all(this.#streams.map((stream) => stream.finish(options)));
   }
 
   /**

@@ -35,7 +35,7 @@ export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | T
   try {
     const file = await open(path, "r");
     try {
-      return { kind: "hash-file-done", ...(await hashContents(file)) };
+      return { kind: "hash-file-done", sha256: await hashContents(file) };
     } finally {
       await close(file);
     }
@@ -44,18 +44,18 @@ export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | T
   }
 }
 
-async function hashContents(file: number): Promise<{ readonly sha256: string; readonly size: number }> {
+async function hashContents(file: number): Promise<string> {
   const hash = createHash("sha256");
   const buffers = [Buffer.allocUnsafe(READ_SIZE), Buffer.allocUnsafe(READ_SIZE)] as const;
-  const next = (buffer: Buffer, position: number) => read(file, buffer, 0, READ_SIZE, position);
+  const next = (buffer: Buffer, from: number) => read(file, buffer, 0, READ_SIZE, from);
   let [current, other]: readonly [Buffer, Buffer] = buffers;
-  let size = 0;
-  let reading = next(current, size);
+  let position = 0;
+  let reading = next(current, position);
   for (;;) {
     const { bytesRead } = await reading;
-    if (bytesRead === 0) return { sha256: hash.digest("hex"), size };
-    size += bytesRead;
-    reading = next(other, size);
+    if (bytesRead === 0) return hash.digest("hex");
+    position += bytesRead;
+    reading = next(other, position);
     hash.update(current.subarray(0, bytesRead));
     [current, other] = [other, current];
   }
