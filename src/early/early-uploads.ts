@@ -1,5 +1,4 @@
 import { awaitedLater } from "../concurrency/task-scope.ts";
-import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import type { UploadOptions } from "../destinations/registry/upload.ts";
 import type { GrowingBlob } from "../engine/layer.ts";
@@ -99,9 +98,9 @@ class Running implements EarlyUpload {
     this.#follower?.onBegin?.(offset);
   }
 
-  fails(...retry: Parameters<RetryObserver>): void {
+  fails(error: unknown, waitMs: number): void {
     this.isFailing = true;
-    this.#follower?.onRetry?.(...retry);
+    this.#follower?.onRetry?.(error, waitMs);
   }
 
   /** From now on the export observes the upload, as if it had begun now and sent all previous bytes at once. */

@@ -77,22 +77,21 @@ export interface ProgressParts {
 export async function showProgress(parts: ProgressParts): Promise<() => void> {
   const { mode, hasEvents, output } = parts;
   const stops = [
-    hasEvents ? emitEvents(parts) : undefined,
-    mode.kind === "lines" ? logLines(parts, mode.everyMs) : undefined,
-    mode.kind === "bars" && output !== undefined ? await drawBars({ ...parts, output }) : undefined,
+    ...(hasEvents ? emitEvents(parts) : []),
+    ...(mode.kind === "lines" ? logLines(parts, mode.everyMs) : []),
+    ...(mode.kind === "bars" && output !== undefined ? [await drawBars({ ...parts, output })] : []),
   ];
   return () => {
-    for (const stop of stops) stop?.();
+    for (const stop of stops) stop();
   };
 }
 
-function emitEvents({ monitor, clock }: ProgressParts): () => void {
+function emitEvents({ monitor, clock }: ProgressParts): (() => void)[] {
   const meters = new DestinationMeters();
-  const sample = watch(meters, monitor, clock);
-  const report = clock.every(EVENT_MS, () => {
+  const stopReporting = clock.every(EVENT_MS, () => {
     for (const progress of meters.read(monitor, clock.now())) if (isMoving(progress)) monitor.emit(eventOf(progress));
   });
-  return both(sample, report);
+  return [watch(meters, monitor, clock), stopReporting];
 }
 
 function eventOf({ destination, image, sentBytes, expectedBytes, bytesPerSecond, secondsLeft }: DestinationProgress) {
@@ -109,26 +108,19 @@ function eventOf({ destination, image, sentBytes, expectedBytes, bytesPerSecond,
   } as const;
 }
 
-function logLines({ monitor, clock, logger }: ProgressParts, everyMs: number): () => void {
+function logLines({ monitor, clock, logger }: ProgressParts, everyMs: number): (() => void)[] {
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
-  const sample = watch(destinations, monitor, clock);
-  const report = clock.every(everyMs, () => {
+  const stopReporting = clock.every(everyMs, () => {
     const now = clock.now();
     const [sent, made] = [destinations.read(monitor, now), layers.read(monitor, now)];
     for (const line of progressLines(sent, made, monitor.elapsedMs())) logger.info(line);
   });
-  return both(sample, report);
+  return [watch(destinations, monitor, clock), stopReporting];
 }
 
+/** Speeds are averages, so they need samples between the reports. */
 function watch(meters: DestinationMeters, monitor: Monitor, clock: IntervalClock): () => void {
   return clock.every(1000, () => void meters.read(monitor, clock.now()));
-}
-
-function both(first: () => void, second: () => void): () => void {
-  return () => {
-    first();
-    second();
-  };
 }
 
 async function drawBars({

@@ -20,13 +20,21 @@ export interface Bottleneck {
 
 export type CpuClock = () => number;
 
+/** In ms since the export began; all but the first are summed over the threads. */
+interface Totals {
+  readonly elapsedMs: number;
+  readonly readMs: number;
+  readonly encodeMs: number;
+  readonly cpuMs: number;
+}
+
 export class Activity {
   readonly #monitor: Monitor;
   readonly #threads: number;
   readonly #cpu: CpuClock;
   readonly #counts = new Map<string, { readonly constraint: Constraint; samples: number }>();
   #samples = 0;
-  #last = { elapsedMs: 0, readMs: 0, encodeMs: 0, cpuMs: 0 };
+  #last: Totals;
 
   /** @param threads that read and compress, or cores if there are fewer of them */
   constructor(monitor: Monitor, threads: number, cpu: CpuClock) {
@@ -60,7 +68,7 @@ export class Activity {
    * A destination of the app image with a backlog is the bottleneck, whatever else runs; otherwise the layers are while
    * blocks wait for threads; the cache's uploads come last, because they yield to the others by design.
    */
-  #constraint(before: { elapsedMs: number; readMs: number; encodeMs: number; cpuMs: number }): Constraint {
+  #constraint(before: Totals): Constraint {
     const late = this.#monitor.transfers.filter((transfer) => backlog(transfer) > BACKLOG_BYTES);
     const app = late.find(({ plan }) => plan.image === "app");
     if (app !== undefined) return { kind: "destination", destination: app.plan.destination };
@@ -72,7 +80,7 @@ export class Activity {
     return cache === undefined ? { kind: "answers" } : { kind: "destination", destination: cache.plan.destination };
   }
 
-  #engineConstraint(before: { elapsedMs: number; readMs: number; encodeMs: number; cpuMs: number }): Constraint {
+  #engineConstraint(before: Totals): Constraint {
     const now = this.#last;
     const wallMs = Math.max(1, now.elapsedMs - before.elapsedMs);
     const isReading = now.readMs - before.readMs > now.encodeMs - before.encodeMs;
@@ -80,7 +88,7 @@ export class Activity {
     return { kind: isReading && areCoresFree ? "disk" : "cores" };
   }
 
-  #totals() {
+  #totals(): Totals {
     let [readMs, encodeMs] = [0, 0];
     for (const work of this.#monitor.layers) {
       readMs += work.readMs;

@@ -242,13 +242,9 @@ function addStage(stages: Pass["stages"] | undefined, stage: Stage, startMs: num
 function kindOfLayer(id: string): Attributes {
   const kind = KINDS[id];
   if (kind !== undefined) return { "layer.kind": kind };
-  const [owner = "", name] = splitOnce(id, ":");
-  if (name === undefined) return { "layer.kind": "app" };
-  if (/^extended-layer-\d+$/.test(name)) return { "layer.kind": "extension", "extension-id": owner };
+  const at = id.indexOf(":");
+  if (at < 0) return { "layer.kind": "app" };
+  const owner = id.slice(0, at);
+  if (/^:extended-layer-\d+$/.test(id.slice(at))) return { "layer.kind": "extension", "extension-id": owner };
   return { "layer.kind": "buildpack", "buildpack-id": owner };
-}
-
-function splitOnce(text: string, separator: string): readonly string[] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
 }
