@@ -1,5 +1,6 @@
+import { addAbortListener } from "node:events";
 import { runExporterWith } from "./cli/exporter.ts";
-import { Fault } from "./errors/fault.ts";
+import { Fault, messageOf } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
 import type { ExportOptions } from "./inputs/parse.ts";
 import type { Logger } from "./logger.ts";
@@ -115,9 +116,18 @@ async function begin(
     tell(event);
   };
   const host = { env, cwd, home, logger: guarded(logger), onEvent };
-  await runExporterWith(options, host, signal ?? new AbortController().signal);
+  const stop = new AbortController();
+  using _ = signal && addAbortListener(signal, () => stop.abort(stoppedBy(signal)));
+  await runExporterWith(options, host, stop.signal).catch((error: unknown) => {
+    throw error === stop.signal.reason ? signal?.reason : error;
+  });
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };
+}
+
+/** Any other reason than a fault would be reported as a defect, by events and telemetry. */
+function stoppedBy({ reason }: AbortSignal): Fault {
+  return new Fault("EXPORT_CANCELLED", `stopped by the caller: ${messageOf(reason)}`, { cause: reason });
 }
 
 /** An option that cannot be copied is refused by its name later. */

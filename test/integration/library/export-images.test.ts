@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { tempTree } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { spoolsClosed } from "../../support/open-spools.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
+import { readSpans } from "../../support/output/telemetry.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
@@ -117,13 +118,30 @@ test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
   expect(events).toMatchObject([{ event: "error", code }]);
 });
 
-test("an abort stops it, with the signal's reason", async () => {
-  const { options } = await open();
+test("an abort stops it with the signal's reason, and is no defect in its events and spans", async () => {
+  const { options, scene } = await open();
   const controller = new AbortController();
-  const exporting = exportImages(options, { env: ENV, signal: controller.signal });
+  const exporting = exportImages({ ...options, telemetry: true }, { env: ENV, signal: controller.signal });
   const reason = new Error("enough");
-  for await (const { event } of exporting) if (event === "layer-started") controller.abort(reason);
+  const events: ExportEvent[] = [];
+  for await (const event of exporting) {
+    events.push(event);
+    if (event.event === "layer-started") controller.abort(reason);
+  }
   await expect(exporting.result).rejects.toBe(reason);
+  expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  const code = "EXPORT_CANCELLED";
+  expect(events.at(-1)).toMatchObject({ event: "error", code, reason: "stopped by the caller: enough" });
+  const spans = readSpans(join(scene.output.layersDir, "tracing/lifecycle/export.jsonl"));
+  expect(spans.find(({ name }) => name === "export")?.attributes).toMatchObject({ "error.type": code });
+});
+
+test("a signal that was aborted before starts nothing", async () => {
+  const { app, options } = await open();
+  const before = app.requests.length;
+  const { result } = exportImages(options, { env: ENV, signal: AbortSignal.abort("never mind") });
+  await expect(result).rejects.toBe("never mind");
+  expect(app.requests).toHaveLength(before);
 });
 
 test.each([
