@@ -47,7 +47,7 @@ function built(name: string): string {
   if (existsSync(path)) return path;
   const command = `run npm run build in ${dirname(builtDirectory())}`;
   throw new Fault("EXPORT_SYSTEM", `tandem is not built (${path} is missing): ${command}`, {
-    hint: "Build it there, or use a release.",
+    hint: "Build it there, or use a release. If a bundler copied the library into a program, leave it external.",
   });
 }
 
