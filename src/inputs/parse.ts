@@ -139,13 +139,22 @@ export type ExportOptions = {
   readonly images: ImageNames;
 } & FlagOptions;
 
-export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
+export function parseOptions(given: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
+  if (typeof given !== "object" || given === null) throw usageFault("the options must be an object");
+  checkVariables(env);
+  const { images, ...options } = given;
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   if (!IS_OF_TYPE.list(images)) throw usageFault("the option images must be an array of strings");
-  const given = new Map<string, FlagValue | undefined>(Object.entries(options));
-  const flags = flagValues(env, machine, ({ key }) => given.get(key));
-  for (const [name, value] of given) checkOption(name, value);
+  const values = new Map<string, FlagValue | undefined>(Object.entries(options));
+  const flags = flagValues(env, machine, ({ key }) => values.get(key));
+  for (const [name, value] of values) checkOption(name, value);
   return { platformApi, machine, flags, positionals: images };
+}
+
+/** Node.js converts such values for a child process, so callers may expect that here. */
+function checkVariables(env: Environment): void {
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && typeof value !== "string") throw usageFault(`the variable ${name} must be a string`);
 }
 
 function checkOption(name: string, value: FlagValue | undefined): void {
