@@ -2,6 +2,7 @@ import { addAbortListener } from "node:events";
 import { runExporterWith } from "./cli/exporter.ts";
 import { Fault, messageOf } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
+import { openSecretScope, withoutSecrets } from "./errors/secrets.ts";
 import type { ExportOptions } from "./inputs/parse.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
@@ -117,7 +118,8 @@ async function begin(
   };
   const host = { env, cwd, home, logger: guarded(logger), onEvent };
   const stop = new AbortController();
-  using _ = signal && addAbortListener(signal, () => stop.abort(stoppedBy(signal)));
+  using _secrets = openSecretScope();
+  using _stopping = signal && addAbortListener(signal, () => stop.abort(stoppedBy(signal)));
   await runExporterWith(options, host, stop.signal).catch((error: unknown) => {
     throw error === stop.signal.reason ? signal?.reason : error;
   });
@@ -139,10 +141,11 @@ function copyOf(options: ExportOptions): ExportOptions {
   }
 }
 
-/** A logger that throws loses its line; the export goes on. Messages are escaped as in the command's log. */
+/** A logger that throws loses its line; the export goes on. Messages are redacted and escaped as in the command's log. */
 function guarded(logger: Logger): Logger {
   const log = (level: keyof Logger) => (message: string) => {
-    const line = level === "debug" || level === "info" ? printableMessage(message) : printable(message);
+    const shown = withoutSecrets(message);
+    const line = level === "debug" || level === "info" ? printableMessage(shown) : printable(shown);
     // A logger's failure, thrown or rejected, has nowhere to be reported.
     new Promise((resolve) => resolve(logger[level](line))).catch(() => undefined);
   };

@@ -1,7 +1,20 @@
 /** Redacting a shorter secret would mangle ordinary words in messages, and thereby reveal it. */
 const SHORTEST = 8;
 
+/** Of the process: a command's, which has no scopes. */
 const known = new Set<string>();
+
+const scopes = new Set<Set<string>>();
+
+/**
+ * Keeps the secrets that are registered until it is disposed, and only until then: an export in a long-lived process
+ * registers new tokens each time. Which of several scopes a secret belongs to is unknown, so all of them keep it.
+ */
+export function openSecretScope(): Disposable {
+  const own = new Set<string>();
+  scopes.add(own);
+  return { [Symbol.dispose]: () => void scopes.delete(own) };
+}
 
 /**
  * Registers a password, token or key that must never be shown. Messages of this program contain none, but a registry, a
@@ -9,15 +22,15 @@ const known = new Set<string>();
  */
 export function registerSecret(value: string | undefined): void {
   if (value === undefined || value.length < SHORTEST) return;
-  known.add(value);
-  known.add(encodeURIComponent(value));
-  known.add(JSON.stringify(value).slice(1, -1));
+  const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
+  for (const secrets of scopes.size > 0 ? scopes : [known]) for (const form of forms) secrets.add(form);
 }
 
 export function withoutSecrets(text: string): string {
   let shown = text;
+  const secrets = [known, ...scopes].flatMap((some) => [...some]);
   // A longer secret may contain a shorter one.
-  for (const secret of [...known].sort((a, b) => b.length - a.length))
+  for (const secret of secrets.sort((a, b) => b.length - a.length))
     if (shown.includes(secret)) shown = shown.replaceAll(secret, "[redacted]");
   return shown;
 }

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { getEventListeners, once } from "node:events";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/index.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
@@ -71,6 +73,21 @@ test.each([
 function thrower(): never {
   throw new Error("the log is full");
 }
+
+test("the log has no secret, and the process keeps none", async () => {
+  const { app, options, scene } = await open();
+  const password = "password-of-a-robot";
+  cpSync(scene.layerPath("jdk"), scene.layerPath(password), { recursive: true });
+  writeFileSync(scene.layerPath(`${password}.toml`), "[types]\nlaunch = true\n");
+  const logger = new RecordingLogger();
+  const auth = { [app.host]: `Basic ${Buffer.from(`robot:${password}`).toString("base64")}` };
+  const env = { ...ENV, CNB_REGISTRY_AUTH: JSON.stringify(auth) };
+  await exportImages(options, { env, logger }).result;
+  const log = logger.lines.join("\n");
+  expect(log).toContain("Adding layer 'samples/java:[redacted]'");
+  expect(log).not.toContain(password);
+  expect(withoutSecrets(password)).toBe(password);
+});
 
 test("uses the arguments as they were at the call", async () => {
   const { app, options } = await open();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { registerSecret, withoutSecrets } from "../../../src/errors/secrets.ts";
+import { openSecretScope, registerSecret, withoutSecrets } from "../../../src/errors/secrets.ts";
 
 registerSecret('p4ss/w"ord with more');
 registerSecret("a-long-secret");
@@ -15,4 +15,17 @@ test.each([
   ["too short to be told from words", "too short to be told from words"],
 ])("%s is shown as %s", (text, shown) => {
   expect(withoutSecrets(text)).toBe(shown);
+});
+
+test("a scope keeps what is registered during it, and ends with it", () => {
+  const outer = openSecretScope();
+  registerSecret("token-of-the-outer");
+  const inner = openSecretScope();
+  registerSecret("token-of-either");
+  const text = "token-of-the-outer token-of-either a-long-secret";
+  expect(withoutSecrets(text)).toBe("[redacted] [redacted] [redacted]");
+  outer[Symbol.dispose]();
+  expect(withoutSecrets(text)).toBe("token-of-the-outer [redacted] [redacted]");
+  inner[Symbol.dispose]();
+  expect(withoutSecrets(text)).toBe("token-of-the-outer token-of-either [redacted]");
 });
