@@ -86,7 +86,7 @@ export function dockerNetworkFault(error: unknown, { name, socketPath, tls, orig
 }
 
 function isCoded(error: unknown): error is Error & { readonly code: string } {
-  return error instanceof Error && "code" in error && typeof error.code === "string";
+  return Error.isError(error) && "code" in error && typeof error.code === "string";
 }
 
 function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {

@@ -61,7 +61,7 @@ export class Fault extends Error {
 }
 
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return Error.isError(error) ? error.message : String(error);
 }
 
 export function messageAndHint(error: unknown): string {

@@ -88,12 +88,12 @@ export function isShortage(error: unknown): boolean {
 }
 
 export function systemHint(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!Error.isError(error)) return undefined;
   return SYSTEM_ADVICE[systemCodeOf(error) ?? ""] ?? systemHint(error.cause);
 }
 
 export function systemCodeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return undefined;
+  if (!Error.isError(error) || !("syscall" in error) || !("code" in error)) return undefined;
   // libuv has no names for some numbers.
   const name = "errno" in error ? UNNAMED[Number(error.errno)] : undefined;
   return name ?? String(error.code);
@@ -105,7 +105,7 @@ const UNNAMED: Readonly<Record<number, string>> = {
 };
 
 function shortageOf(error: unknown): Shortage | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!Error.isError(error)) return undefined;
   const own = "code" in error ? String(error.code) : undefined;
   const code = NAMED_IN_MESSAGE.exec(error.message)?.[1] ?? own ?? "";
   // EAGAIN of a read or write is not a shortage.

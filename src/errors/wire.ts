@@ -12,7 +12,7 @@ export interface WireFault {
 
 export function toWire(error: unknown): WireFault {
   const { code, message, exitCode, ownHint: hint, destination, stack } = toFault(error);
-  return { code, message, exitCode, hint, destination, stack: error instanceof Error ? error.stack : stack };
+  return { code, message, exitCode, hint, destination, stack: Error.isError(error) ? error.stack : stack };
 }
 
 export function fromWire(wire: WireFault): Fault {

@@ -72,7 +72,7 @@ export class OwnedDirectory {
       if (lock === "unsupported" || (lock === "held" && !canLock(path)))
         return new OwnedDirectory(path, found, undefined);
       if (lock === "held") return undefined;
-      if (lock instanceof Error) {
+      if (Error.isError(lock)) {
         failure = lock;
         continue;
       }
@@ -130,7 +130,7 @@ function tryLock(file: string): DatabaseSync | Refusal | Error {
     const code = primaryCodeOf(error);
     if (code === SQLITE_BUSY) return "held";
     if (code === SQLITE_IOERR || (code === SQLITE_CANTOPEN && isTooLong(file))) return "unsupported";
-    if (!(error instanceof Error)) throw error;
+    if (!Error.isError(error)) throw error;
     // SQLite does not report why it could not open the file; the system does.
     refuseUnwritable(file);
     return error;
@@ -165,7 +165,7 @@ function isTooLong(file: string): boolean {
 }
 
 function primaryCodeOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
+  if (!Error.isError(error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
   return error.errcode & 0xff;
 }
 

@@ -32,8 +32,7 @@ export function isSystemError(
   error: unknown,
   ...codes: readonly string[]
 ): error is NodeJS.ErrnoException & { code: string } {
-  if (!(error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error))
-    return false;
+  if (!(Error.isError(error) && "code" in error && typeof error.code === "string" && "syscall" in error)) return false;
   return codes.length === 0 || codes.includes(error.code);
 }
 
@@ -74,5 +73,5 @@ export function goReason(error: unknown): string {
 }
 
 function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
+  return Error.isError(error) && "code" in error && error.code === code;
 }

@@ -121,18 +121,18 @@ function silenceMs(error: unknown, exchange: FailedExchange | undefined): number
 function isBeforeAnyResponse(code: string, error: unknown): boolean {
   if (error instanceof ProxyRefusal || isConnectTimeout(error)) return true;
   if (code.startsWith("HPE_") || code === "EPROTO" || tlsFailure(error) !== undefined) return true;
-  return error instanceof Error && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
+  return Error.isError(error) && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
 }
 
 function networkErrorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  if (!Error.isError(error) || !("code" in error) || typeof error.code !== "string") return undefined;
   // undici notices that a body is longer or shorter than its Content-Length, which is its source's fault.
   const isOfBody = error.code.startsWith("EXPORT_") || error.code === "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH";
   return isOfBody ? undefined : error.code;
 }
 
 function dialedAddress(error: unknown): string {
-  if (!(error instanceof Error) || !("syscall" in error)) return "";
+  if (!Error.isError(error) || !("syscall" in error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
   if (error.syscall !== "connect") return "";
   if (!("address" in error && "port" in error)) return "dial tcp: ";

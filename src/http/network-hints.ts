@@ -15,7 +15,7 @@ export function isBadCertificate(error: unknown): error is HttpError {
  * refuses the only protocol offered (ALPN) instead: {@link isHttp2Only}.
  */
 export function isHttp2(error: unknown): boolean {
-  if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
+  if (!Error.isError(error) || !("data" in error) || typeof error.data !== "string") return false;
   const bytes = Buffer.from(error.data);
   return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
 }

@@ -90,7 +90,7 @@ export class ResponseHeads {
       return normalize(lines);
     } catch (error) {
       this.#head = EMPTY;
-      this.#socket.destroy(error instanceof Error ? error : undefined);
+      this.#socket.destroy(Error.isError(error) ? error : undefined);
       return undefined;
     }
   }

@@ -90,7 +90,7 @@ export type WireError =
 type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary">;
 
 export function errorToWire(error: unknown): WireError {
-  if (error instanceof Fault || !(error instanceof Error)) return { kind: "fault", fault: toWire(error) };
+  if (error instanceof Fault || !Error.isError(error)) return { kind: "fault", fault: toWire(error) };
   const { message } = error;
   if (error instanceof ProxyFailure)
     return { kind: "proxy", proxy: error.proxy, step: error.step, error: errorToWire(error.cause) };

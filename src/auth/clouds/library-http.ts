@@ -40,7 +40,7 @@ export function sdkHandler(http: Http) {
         return { response: { statusCode: response.status, headers: Object.fromEntries(flat), body: response.body } };
       } catch (error) {
         // The SDK decides on retries by Node's errors.
-        throw error instanceof RegistryFault && error.cause instanceof Error ? error.cause : error;
+        throw error instanceof RegistryFault && Error.isError(error.cause) ? error.cause : error;
       }
     },
   };

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { CODES, type FaultCode, STAGES, stageOf } from "../../../src/errors/codes.ts";
 import {
@@ -129,4 +130,9 @@ test("each code's stage is known, its meaning a sentence, its hint in the impera
     if (!needsNone) expect(hint).toMatch(/^[A-Z]/);
     expect(hint ?? "").not.toMatch(/\?$/);
   }
+});
+
+test("a system error of another realm, as under Jest, is one", () => {
+  const error: unknown = runInNewContext("Object.assign(new Error('no'), { code: 'ENOENT', syscall: 'open' })");
+  expect(toFault(error)).toMatchObject({ code: "EXPORT_SYSTEM", message: "no" });
 });
