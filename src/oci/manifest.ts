@@ -12,10 +12,13 @@ import {
 import { unreadable } from "./digest.ts";
 
 /**
- * Size limit of a manifest, index or config, in bytes: twice what distribution-spec v1.1.1 ("Pushing Manifests")
- * requires registries to accept.
+ * Size limit of a manifest or index, in bytes: twice what distribution-spec v1.1.1 ("Pushing Manifests") requires
+ * registries to accept.
  */
-export const MAX_DOCUMENT_BYTES = 8 << 20;
+export const MAX_MANIFEST_BYTES = 8 << 20;
+
+/** In bytes. Registries limit blobs by no size, and the labels of a config hold the metadata of all buildpacks. */
+export const MAX_CONFIG_BYTES = 64 << 20;
 
 /** The only version; Go would write 0 if it were absent, which registries reject. */
 const SCHEMA_VERSION = 2;

@@ -8,7 +8,7 @@ import { syncFile, writeDurably } from "../../files/durable-file.ts";
 import { isNotExist, isSystemError, pathFault } from "../../go/errno.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";
-import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
+import { MAX_CONFIG_BYTES } from "../../oci/manifest.ts";
 import { workPath } from "./work-directory.ts";
 
 /** O_NONBLOCK: opening a FIFO must not block until a writer opens it. */
@@ -21,7 +21,7 @@ export async function readDocument(path: string): Promise<Buffer> {
   try {
     const found = await file.stat();
     if (!found.isFile()) throw unreadable(path, "is not a regular file");
-    if (found.size > MAX_DOCUMENT_BYTES) throw unreadable(path, `has more than ${MAX_DOCUMENT_BYTES} bytes`);
+    if (found.size > MAX_CONFIG_BYTES) throw unreadable(path, `has more than ${MAX_CONFIG_BYTES} bytes`);
     return await file.readFile();
   } finally {
     await file.close();

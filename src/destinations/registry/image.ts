@@ -12,7 +12,7 @@ import { digestOf, isSha256 } from "../../oci/digest.ts";
 import {
   type ImageManifest,
   isIndex,
-  MAX_DOCUMENT_BYTES,
+  MAX_CONFIG_BYTES,
   parseIndex,
   parseManifest,
   selectManifest,
@@ -143,7 +143,7 @@ async function readConfig(connection: Connection, { digest, size, data }: Descri
               scopes: [scopeOf(connection.repository, "pull")],
               expected: [200],
             },
-            MAX_DOCUMENT_BYTES,
+            MAX_CONFIG_BYTES,
           )
           .then((response) => response.bytes)
       : Buffer.from(data, "base64");

@@ -11,7 +11,7 @@ import {
   OCI_MANIFEST,
 } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
-import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
+import { MAX_MANIFEST_BYTES } from "../../oci/manifest.ts";
 import type { RegistryResponse } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
@@ -96,7 +96,7 @@ export async function getManifest(connection: Connection, identifier: string, wo
       expected: [200],
       headers: { accept: ACCEPT },
     },
-    MAX_DOCUMENT_BYTES,
+    MAX_MANIFEST_BYTES,
   );
   const digest = digestOf(bytes);
   if (isSha256(identifier) && digest !== identifier)

@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { previousImageToml } from "../../support/build/analyzed.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
@@ -7,6 +8,7 @@ import { DOCKER_TYPES, pushRunImage, smallRunImage } from "../../support/images/
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type AnyRegistry, REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
+import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { asFake, layerWork, pushRequests, Scene, uploadRequests } from "../../support/scenes/scene.ts";
 
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
@@ -29,6 +31,35 @@ async function built(registry: AnyRegistry) {
   forget(registry);
   return { scene, app, cache };
 }
+
+/** Adds a label that makes the config 9 MB long: it has six bytes for each `<`. */
+function addLongLabel(layersDir: string): void {
+  const label = `[[labels]]\nkey = "long"\nvalue = "${"<".repeat(1_500_000)}"\n`;
+  appendFileSync(join(layersDir, "config", "metadata.toml"), label);
+}
+
+async function openRegistry() {
+  const scene = await Scene.openSmall(await FakeRegistry.start());
+  return { scene, build: () => scene.export() };
+}
+
+async function openLayout() {
+  const scene = await LayoutScene.open();
+  return { scene, build: () => scene.export("app") };
+}
+
+test.for([
+  { from: "a registry", open: openRegistry },
+  { from: "a layout", open: openLayout },
+])("reuses layers of an image with a config of 9 MB from $from", async ({ open }) => {
+  const { scene, build } = await open();
+  addLongLabel(scene.output.layersDir);
+  expect(await build()).toMatchObject({ exitCode: 0 });
+  await scene.analyze();
+  const { exitCode, stdout } = await build();
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain("Reusing layer 'samples/java:jdk'");
+});
 
 describe.for(REGISTRY_KINDS)("a rebuild against $name", ({ start, isMissing }) => {
   const again = test.skipIf(isMissing);
