@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { toFault } from "../../src/errors/fault.ts";
 import { DEFAULT_TIMEOUTS } from "../../src/http/http.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
@@ -59,6 +60,21 @@ describe("Location", () => {
         `${scene.server.host} refers to localhost:1: if it should not, correct its external`,
       ),
     });
+  });
+
+  test.each([
+    ["413", { status: 413, body: "too large" }, "limits the size of request bodies"],
+    ["507", { status: 507, body: "full" }, "Make room in "],
+    ["403", refusal(403, "DENIED", "no"), "Give credentials that may push to "],
+  ])("on another host that answers %s gets the advice for that, too", async (_, answer, advice) => {
+    await using scene = await PushScene.open();
+    const elsewhere = scene.server.host.replace("127.0.0.1", "localhost");
+    const change = withHeaders((headers) => ({ ...headers, location: `http://${elsewhere}${headers.location}` }));
+    scene.fail("POST", UPLOADS, change, ALWAYS);
+    scene.fail("PATCH", UPLOADS, { answer }, ALWAYS);
+    const { hint } = toFault(await rejectionOf(scene.push()));
+    expect(hint).toContain(advice);
+    expect(hint).toContain(`${scene.server.host} refers to ${elsewhere}: if it should not, `);
   });
 
   test("missing from a PATCH response keeps the previous one", async () => {

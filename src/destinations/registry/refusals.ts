@@ -16,7 +16,10 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   const { status } = error;
   const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
   const refusal = nameRefusal(error, target);
-  const hint = refusal?.hint ?? error.ownHint ?? advice(error, target) ?? error.hint;
+  // An own hint says how often it was tried, or who named the host: a refusal by that host needs the usual advice, too.
+  const advised = error.isTemporary && error.ownHint !== undefined ? undefined : advice(error, target);
+  const own = [advised, error.ownHint].filter((text) => text !== undefined).join(" ");
+  const hint = refusal?.hint ?? (own === "" ? error.hint : own);
   const sentences = [hint, `(${about})`].filter((text) => text !== undefined);
   return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
 }
