@@ -17,7 +17,7 @@ import { unreadable } from "./digest.ts";
  */
 export const MAX_MANIFEST_BYTES = 8 << 20;
 
-/** In bytes. Registries limit blobs by no size, and the labels of a config hold the metadata of all buildpacks. */
+/** Size limit of a config, in bytes: registries accept larger blobs, and its labels hold all buildpacks' metadata. */
 export const MAX_CONFIG_BYTES = 64 << 20;
 
 /** The only version; Go would write 0 if it were absent, which registries reject. */

@@ -14,6 +14,7 @@ import { workPath } from "./work-directory.ts";
 /** O_NONBLOCK: opening a FIFO must not block until a writer opens it. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
+/** Reads a manifest, index or config of a layout; the largest of their limits serves for all. */
 export async function readDocument(path: string): Promise<Buffer> {
   const file = await open(path, FLAGS).catch((error: unknown) => {
     throw pathFault("EXPORT_LAYOUT_READ", "open", path, error);

@@ -97,7 +97,7 @@ describe("an invalid extended image is rejected", () => {
     {
       what: "an index that never ends",
       spoil: (path: string) => truncateSync(join(path, "index.json"), 2 ** 40),
-      message: /^.*\/index.json has more than 8388608 bytes$/,
+      message: /^.*\/index.json has more than 67108864 bytes$/,
     },
     {
       what: "an index that is a directory",
