@@ -26,9 +26,9 @@ import {
 } from "../destination.ts";
 import { type EarlyPush, type NamesByRepository, type PushedApp, pushApp, pushEarly } from "./push.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
+import { isPushFault } from "./refusals.ts";
 import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
-import { isPushFault } from "./retries.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
 import type { TagResult } from "./tags.ts";
 

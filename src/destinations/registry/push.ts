@@ -8,8 +8,8 @@ import { type MissingBlobs, missingBlobs } from "./blobs.ts";
 import type { Work } from "./connection.ts";
 import { rawManifest } from "./manifests.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
+import { isPushFault } from "./refusals.ts";
 import type { RegistryRepository } from "./repository.ts";
-import { isPushFault } from "./retries.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
 /**

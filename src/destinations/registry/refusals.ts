@@ -1,7 +1,21 @@
-import type { FaultCode } from "../../errors/fault.ts";
+import { Fault, type FaultCode } from "../../errors/fault.ts";
 import { DENIED, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
+
+/** Codes of plain faults that a registry, its token server or a proxy causes. */
+const PUSH_FAULTS = new Set<FaultCode>([
+  "EXPORT_AUTH_REALM",
+  "EXPORT_AUTH_TOKEN",
+  "EXPORT_REGISTRY_PROTOCOL",
+  "EXPORT_REGISTRY_PROXY",
+  "EXPORT_REGISTRY_REDIRECT",
+]);
+
+/** True if an error prevents pushes to one repository only, false if the image cannot be built. */
+export function isPushFault(error: unknown): error is Fault {
+  return error instanceof RegistryFault || (error instanceof Fault && PUSH_FAULTS.has(error.code));
+}
 
 export interface RequestTarget {
   readonly repository: Repository;

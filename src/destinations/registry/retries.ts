@@ -21,20 +21,6 @@ export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Timeouts, cl
   };
 }
 
-/** Faults of a registry, or of the way to it, that are no {@link RegistryFault}. */
-const PUSH_FAULTS = new Set<FaultCode>([
-  "EXPORT_AUTH_REALM",
-  "EXPORT_AUTH_TOKEN",
-  "EXPORT_REGISTRY_PROTOCOL",
-  "EXPORT_REGISTRY_PROXY",
-  "EXPORT_REGISTRY_REDIRECT",
-]);
-
-/** True if an image cannot be pushed under some names, although it can be built. */
-export function isPushFault(error: unknown): error is Fault {
-  return error instanceof RegistryFault || (error instanceof Fault && PUSH_FAULTS.has(error.code));
-}
-
 function isStranger(error: unknown): boolean {
   return error instanceof RegistryFault && error.isStranger;
 }
@@ -70,7 +56,7 @@ function isExplained404(error: unknown): boolean {
 /** The statuses that the reference does not retry, and that of a proxy that requires a login. */
 const FINAL_REFUSALS = new Set([400, 401, 403, 405, 407]);
 
-/** Codes of invalid responses, which may be those of a proxy instead of the registry. */
+/** Codes of invalid responses to a pull, which a proxy may have given instead of the registry. */
 const WRONG_RESPONSES = new Set<FaultCode>([
   "EXPORT_AUTH_TOKEN",
   "EXPORT_IMAGE_MANIFEST",
