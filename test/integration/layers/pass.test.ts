@@ -46,11 +46,12 @@ function newEngine(): PassEngine {
   return { pool, slots: new SlotPool(pool.arena.slots) };
 }
 
-/** Acquires every slot once. */
-async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
-  const held = await Promise.all(
-    Array.from({ length: pool.arena.slots }, () => slots.acquire({ priority: 0, order: 0 })),
-  );
+function acquireSlots({ slots }: PassEngine, count = pool.arena.slots) {
+  return Promise.all(Array.from({ length: count }, () => slots.acquire(RANK)));
+}
+
+async function expectAllSlotsFree(engine: PassEngine): Promise<void> {
+  const held = await acquireSlots(engine);
   expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
 }
 
@@ -147,9 +148,7 @@ describe("a file of several blocks that changes between two of them", () => {
     const engine = newEngine();
     const { size, mtimeMs, ctimeMs } = statSync(path);
     const index = buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);
-    const held = await Promise.all(
-      Array.from({ length: pool.arena.slots - 1 }, () => engine.slots.acquire({ priority: 0, order: 0 })),
-    );
+    const held = await acquireSlots(engine, pool.arena.slots - 1);
     const makeBlock = pool.block.bind(pool);
     let made = 0;
     const blocks = vi.spyOn(pool, "block").mockImplementation(async (task) => {
@@ -279,9 +278,7 @@ test("two passes share the slots; the more urgent one's blocks go first", async 
   const [app, cache] = [indexOf(tempTree(), 40), indexOf(tempTree(), 40)];
   const blocks = vi.spyOn(pool, "block");
   onTestFinished(() => blocks.mockRestore());
-  const held = await Promise.all(
-    Array.from({ length: pool.arena.slots }, () => engine.slots.acquire({ priority: 0, order: 0 })),
-  );
+  const held = await acquireSlots(engine);
   const run = (index: TarIndex, priority: number) =>
     runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
   const both = [run(cache, 1), run(app, 0)];

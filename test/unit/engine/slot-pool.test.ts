@@ -1,13 +1,15 @@
 import { expect, test } from "vitest";
 import { digesterCount, SlotPool } from "../../../src/engine/slots.ts";
 
+const RANK = { priority: 0, order: 0 };
+
 /** The order of grants if all ask while every slot is taken. */
 async function order(isAppAhead: boolean): Promise<readonly string[]> {
   const pool = new SlotPool(2, 1, () => isAppAhead);
-  const held = [await pool.acquire({ priority: 0, order: 0 }), await pool.acquire({ priority: 0, order: 0 })];
+  const held = [await pool.acquire(RANK), await pool.acquire(RANK)];
   const went: string[] = [];
   const ask = async (name: string, priority: 0 | 1) => {
-    const slot = await pool.acquire({ priority, order: 0 });
+    const slot = await pool.acquire({ ...RANK, priority });
     went.push(name);
     slot.release();
   };
