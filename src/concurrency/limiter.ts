@@ -1,10 +1,9 @@
-interface Rank {
+interface QueueRank {
   readonly priority: number;
   readonly order?: number | undefined;
 }
 
-interface Waiter {
-  readonly priority: number;
+interface Waiter extends QueueRank {
   readonly order: number;
   readonly resolve: (release: () => void) => void;
   readonly reject: (reason: unknown) => void;
@@ -17,7 +16,7 @@ function before(a: Waiter, b: Waiter): boolean {
   return a.sequence < b.sequence;
 }
 
-export function isBackground({ priority }: Rank): boolean {
+export function isBackground({ priority }: QueueRank): boolean {
   return priority > 0;
 }
 
@@ -38,7 +37,7 @@ export class PriorityLimiter {
     return this.#waiting.length;
   }
 
-  acquire({ priority, order = 0 }: Rank, signal?: AbortSignal): Promise<() => void> {
+  acquire({ priority, order = 0 }: QueueRank, signal?: AbortSignal): Promise<() => void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#free > 0) {
       this.#free -= 1;
@@ -57,7 +56,7 @@ export class PriorityLimiter {
     return promise.finally(() => signal.removeEventListener("abort", onAbort));
   }
 
-  async run<T>(rank: Rank, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(rank: QueueRank, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const release = await this.acquire(rank, signal);
     try {
       return await task();

@@ -183,7 +183,7 @@ export const CODES = {
     "Correct or report the buildpack that provides it (launch.toml).",
   ),
   EXPORT_PLAN_REUSE: entry(
-    "A buildpack reuses a layer that the previous image does not have, or has with zstd for a run image with Docker media types.",
+    "A buildpack reuses a layer that the previous image does not have, or has as zstd although the run image has Docker media types.",
     "Build without the previous image's metadata (-skip-restore, or a new image name), or report the buildpack.",
   ),
   EXPORT_PLAN_CONTENTS: entry(

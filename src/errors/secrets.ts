@@ -1,14 +1,14 @@
 /** Redacting a shorter secret would mangle ordinary words in messages, and thereby reveal it. */
 const SHORTEST = 8;
 
-/** Of the process: a command's, which has no scopes. */
+/** Secrets registered outside of any scope, kept until the process ends: those of a command. */
 const known = new Set<string>();
 
 const scopes = new Set<Set<string>>();
 
 /**
- * Keeps the secrets that are registered until it is disposed, and only until then: an export in a long-lived process
- * registers new tokens each time. Which of several scopes a secret belongs to is unknown, so all of them keep it.
+ * Forgets the secrets registered from now on when it is disposed: in a long-lived process each export registers new
+ * tokens. If several scopes are open, each keeps the secret, because its owner is unknown.
  */
 export function openSecretScope(): Disposable {
   const own = new Set<string>();
@@ -28,7 +28,7 @@ export function registerSecret(value: string | undefined): void {
 
 export function withoutSecrets(text: string): string {
   let shown = text;
-  const secrets = [known, ...scopes].flatMap((some) => [...some]);
+  const secrets = [known, ...scopes].flatMap((kept) => [...kept]);
   // A longer secret may contain a shorter one.
   for (const secret of secrets.sort((a, b) => b.length - a.length))
     if (shown.includes(secret)) shown = shown.replaceAll(secret, "[redacted]");

@@ -65,7 +65,7 @@ const GUARD_ADDRESSES = 12.5e9;
 
 const THREAD_DATA = 0.15e9;
 
-/** Addresses that Node will reserve beside those of threads and parser, under this limit of the address space. */
+/** Address space in bytes that guard regions will take. @param limit of the address space, in bytes */
 export function guardAddresses(limit = 0, nodeOptions: readonly string[] = process.execArgv): number {
   return limit >= GUARDED_FROM && !nodeOptions.includes("--disable-wasm-trap-handler") ? GUARD_ADDRESSES : 0;
 }

@@ -27,7 +27,7 @@ const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
   Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
 );
 
-/** @param codes of which the error must have one; none for any error of a system call */
+/** @param codes those to accept; by default, all */
 export function isSystemError(
   error: unknown,
   ...codes: readonly string[]

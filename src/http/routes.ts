@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { addressOf, dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
 import { Connections, type RawRequest } from "./transport.ts";
-import { connectThrough, connectThroughSocks, ownHeaders, throughProxy } from "./tunnel.ts";
+import { commonHeaders, connectThrough, connectThroughSocks, throughProxy } from "./tunnel.ts";
 
 /** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
 const KEEP_ALIVE_MS = 30_000;
@@ -27,7 +27,7 @@ function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): URL | un
 export function requestHead(route: Pick<Route, "url" | "proxy">, path: string): Pick<RawRequest, "path" | "headers"> {
   const { origin, host } = route.url;
   const forwarder = forwardingProxy(route);
-  return { path: forwarder === undefined ? path : `${origin}${path}`, headers: ownHeaders(host, forwarder) };
+  return { path: forwarder === undefined ? path : `${origin}${path}`, headers: commonHeaders(host, forwarder) };
 }
 
 /**

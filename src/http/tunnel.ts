@@ -59,8 +59,8 @@ export function proxyAuthorization(proxy: URL): string | undefined {
   return `Basic ${login.toString("base64")}`;
 }
 
-/** @param proxy one that receives the request, if any */
-export function ownHeaders(host: string, proxy: URL | undefined): Readonly<Record<string, string>> {
+/** Headers of every request. @param proxy receives the request itself, so it gets its login */
+export function commonHeaders(host: string, proxy: URL | undefined): Readonly<Record<string, string>> {
   const authorization = proxy && proxyAuthorization(proxy);
   return { host, "user-agent": "tandem", ...(authorization && { "proxy-authorization": authorization }) };
 }
@@ -87,7 +87,7 @@ export async function connectThrough(
     const asked = request({
       method: "CONNECT",
       path: authority,
-      headers: ownHeaders(authority, proxy),
+      headers: commonHeaders(authority, proxy),
       createConnection: () => socket,
       insecureHTTPParser: true,
       maxHeaderSize: MAX_HEAD_BYTES,

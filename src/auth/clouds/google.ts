@@ -53,15 +53,15 @@ async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudCont
     [private_key, refresh_token, client_secret].forEach(registerSecret);
   const transporter = new gaxios.Gaxios({ fetchImplementation: fetchThrough(http, signal) });
   const client = await new GoogleAuth({ credentials: file, scopes: SCOPE, clientOptions: { transporter } }).getClient();
-  routeParts(client, transporter);
+  shareTransporter(client, transporter);
   const { token } = await client.getAccessToken();
   if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google returned no access token for the credentials file");
   registerSecret(token);
   return token;
 }
 
-/** Makes the parts of a client that call Google on their own, ignoring its transporter, use it. */
-function routeParts(client: object, transporter: gaxios.Gaxios): void {
+/** Some clients call Google through another one, which ignores their transporter: sets it there too. */
+function shareTransporter(client: object, transporter: gaxios.Gaxios): void {
   const name =
     client instanceof BaseExternalAccountClient
       ? "stsCredential"
@@ -69,11 +69,11 @@ function routeParts(client: object, transporter: gaxios.Gaxios): void {
         ? "sourceClient"
         : undefined;
   if (name === undefined) return;
-  const part: unknown = Reflect.get(client, name);
-  if (!(part instanceof Object && "transporter" in part))
+  const inner: unknown = Reflect.get(client, name);
+  if (!(inner instanceof Object && "transporter" in inner))
     throw new Fault("EXPORT_INTERNAL", `google-auth-library has no ${name}.transporter, which version 10.9 has`);
-  part.transporter = transporter;
-  routeParts(part, transporter);
+  inner.transporter = transporter;
+  shareTransporter(inner, transporter);
 }
 
 function machineToken({ http, environment, signal }: CloudContext): Promise<string> {

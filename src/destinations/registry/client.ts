@@ -73,24 +73,24 @@ export class RegistryClient {
         authorizationFor: (url) => (isOnRegistry(url, registry, session.scheme) ? header : undefined),
         resolve: (location, base) => resolveLocation(location, base, registry, session.scheme),
         check: (to) => refusePrivate("redirect", complete.url, to),
-      }).catch((error: unknown) => this.#referred(error, session));
+      }).catch((error: unknown) => this.#rethrow(error, session));
     const header = await session.authorization(request.scopes, request.signal);
     let response = await exchange(header);
     if (session.refused(response, request.scopes, header)) {
       await discard(response);
       response = await exchange(await session.authorization(request.scopes, request.signal));
     }
-    await ensureStatus(request, response, request.expected).catch((error: unknown) => this.#referred(error, session));
+    await ensureStatus(request, response, request.expected).catch((error: unknown) => this.#rethrow(error, session));
     return response;
   }
 
-  /** Throws a failure at a host that the registry referred to, in a redirect or as an upload's Location. */
-  #referred(error: unknown, { scheme }: RegistrySession): never {
+  /** Adds advice if the host that failed is one that the registry referred to, in a redirect or an upload's Location. */
+  #rethrow(error: unknown, { scheme }: RegistrySession): never {
     if (!(error instanceof RegistryFault) || error.destination === undefined) throw error;
     const { registry } = this.#address;
     const { destination, ownHint } = error;
     if (isOnRegistry(new URL(`${scheme}//${destination}`), registry, scheme)) throw error;
-    const hint = `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy before it pass on Host and X-Forwarded-Proto.`;
+    const hint = `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy in front of it pass on Host and X-Forwarded-Proto.`;
     throw error.withHint(ownHint === undefined ? hint : `${ownHint} ${hint}`);
   }
 

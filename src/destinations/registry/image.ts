@@ -124,7 +124,10 @@ async function readImageOf(connection: Connection, found: RawManifest, work: Wor
   };
 }
 
-/** For a run image whose index lacks the platform, the analyzer records the digest of an empty image. */
+/**
+ * What to do if there is no such manifest. A digest may be that of an empty image, which the analyzer records for a run
+ * image whose index lacks the platform.
+ */
 function nameHint(reference: Reference, { os, architecture }: Platform): string {
   const missing = `there is no image "${reference}" in ${reference.registry}.`;
   if (!isSha256(reference.identifier)) return `Check the name: ${missing}`;

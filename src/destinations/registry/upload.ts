@@ -12,7 +12,6 @@ import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { RegistryResponse } from "./client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
-
 import { checkStored } from "./manifests.ts";
 import { type MountSource, openUpload } from "./open-upload.ts";
 import { explained } from "./refusals.ts";
