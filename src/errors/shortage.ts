@@ -112,5 +112,5 @@ function shortageOf(error: unknown): Shortage | undefined {
   const isCall = code !== "EAGAIN" || !("syscall" in error) || String(error.syscall).startsWith("spawn");
   const found = Object.hasOwn(SHORTAGES, code) && isCall ? SHORTAGES[code] : undefined;
   if (found !== undefined) return found;
-  return error instanceof RangeError && NO_MEMORY.test(error.message) ? MEMORY : shortageOf(error.cause);
+  return error.name === "RangeError" && NO_MEMORY.test(error.message) ? MEMORY : shortageOf(error.cause);
 }

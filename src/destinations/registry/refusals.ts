@@ -10,6 +10,7 @@ const PUSH_FAULTS = new Set<FaultCode>([
   "EXPORT_REGISTRY_PROTOCOL",
   "EXPORT_REGISTRY_PROXY",
   "EXPORT_REGISTRY_REDIRECT",
+  "EXPORT_REGISTRY_TOO_LARGE",
 ]);
 
 /** True if an error prevents pushes to one repository only, false if the image cannot be built. */
@@ -30,7 +31,7 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   const { status } = error;
   const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
   const refusal = nameRefusal(error, target);
-  // An own hint says how often it was tried, or who named the host: a refusal by that host needs the usual advice, too.
+  // The own hint of a temporary error says how often it was tried, that of a refusal at most who named the host.
   const advised = error.isTemporary && error.ownHint !== undefined ? undefined : advice(error, target);
   const own = [advised, error.ownHint].filter((text) => text !== undefined).join(" ");
   const hint = refusal?.hint ?? (own === "" ? error.hint : own);
