@@ -68,7 +68,7 @@ export class DockerSockets {
     return await openRoute(route, () => this.#secured(), signal);
   }
 
-  /** An https proxy before a daemon without TLS is verified like any server. */
+  /** An https proxy in front of a daemon without TLS is verified like any server. */
   #secured(): TlsSettings {
     if (this.#tls === undefined) {
       const tls = this.#host.tls ?? { ca: trustedAuthorities(this.#environment), rejectUnauthorized: true };

@@ -76,7 +76,7 @@ function describeFailure(
   return { text, hint: networkHint(code, url, error, failure) };
 }
 
-/** @returns undefined unless it is a failure of the proxy before a host, or of the lookup of the host's name */
+/** @returns undefined unless it is a failure of the proxy in front of a host, or of the lookup of the host's name */
 export function describeProxyOrLookup(url: URL, thrown: unknown): FailureDescription | undefined {
   const failure = thrown instanceof ProxyFailure ? thrown : undefined;
   const error = failure === undefined ? thrown : failure.cause;

@@ -22,7 +22,7 @@ export function isHttp2(error: unknown): boolean {
 
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
 
-/** What to do about a failure on the way to the host of a URL, or to the proxy before it. */
+/** What to do about a failure on the way to the host of a URL, or to the proxy in front of it. */
 export function networkHint(
   code: string,
   url: URL,
@@ -66,10 +66,10 @@ function proxyHint(code: string, error: unknown, proxy: string): string {
 
 function registryHint(code: string, url: URL, error: unknown): string | undefined {
   if (isHttp2Only(error) || isHttp2(error))
-    return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
+    return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
   if (code === "HPE_INVALID_TRANSFER_ENCODING")
-    return `Let ${url.host}, or the load balancer before it, use no transfer coding but chunked.`;
+    return `Let ${url.host}, or the load balancer in front of it, use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   if (NOT_CONNECTED.has(code))

@@ -125,11 +125,13 @@ export function tlsHint(code: string, error: unknown, server: string): string | 
   if (ABOUT_CLIENT_CERTIFICATES.has(alert))
     return `${server} requires a client certificate, which is not supported: allow clients without one there.`;
   if (code === WRONG_VERSION || ABOUT_VERSIONS.has(alert))
-    return `Enable TLS 1.2 or 1.3 on ${server}, or in the load balancer before it.`;
+    return `Enable TLS 1.2 or 1.3 on ${server}, or in the load balancer in front of it.`;
   if (alert === HANDSHAKE_FAILURE)
     return `Enable TLS 1.2 or 1.3 with an ECDHE cipher on ${server}, and allow clients without a certificate there.`;
   if (alert === UNRECOGNIZED_NAME) return `Check the name ${server}: the server has no certificate for it.`;
-  return tlsFailure(error) && `Check the TLS settings of ${server}, or of the load balancer before it, and their logs.`;
+  return (
+    tlsFailure(error) && `Check the TLS settings of ${server}, or of the load balancer in front of it, and their logs.`
+  );
 }
 
 /** A plain HTTP server answers a TLS handshake with something that is not TLS. */

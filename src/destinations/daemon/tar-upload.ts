@@ -125,7 +125,7 @@ export class TarUpload {
 }
 
 const NOT_LOADED =
-  "Check that a Docker API listens at DOCKER_HOST, and the proxy before it, if there is one: the response to the image is empty.";
+  "Check that a Docker API listens at DOCKER_HOST, and the proxy in front of it, if there is one: the response to the image is empty.";
 
 /** `maxLayerDepth` in https://github.com/moby/moby/blob/v28.5.2/layer/layer_store.go */
 const TOO_MANY_LAYERS =

@@ -113,7 +113,7 @@ test.each([
   for (const method of ["GET", "HEAD"] as const)
     expect(await rejectionOf(read(client(), requestTo(server, method)))).toMatchObject({
       message: expect.stringContaining(`": net/http: HTTP/1.x transport connection broken: ${text}`),
-      hint: `Let ${server.host}, or the load balancer before it, use no transfer coding but chunked.`,
+      hint: `Let ${server.host}, or the load balancer in front of it, use no transfer coding but chunked.`,
       isTemporary: true,
     });
 });
@@ -224,7 +224,7 @@ test("names HTTP/2 in the error of an HTTP/2 response", async () => {
   const server = await serve(Buffer.from("000006040000000000000500004000", "hex"));
   expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
     message: expect.stringMatching(/: the server answered in HTTP\/2$/),
-    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`,
+    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`,
     isTemporary: false,
   });
 });

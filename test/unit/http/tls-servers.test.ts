@@ -394,7 +394,7 @@ test.skipIf(OPENSSL === undefined)("the error of a server with HTTP/2 only says 
   const server = await RawServer.start(() => undefined, { ...certificate, ALPNProtocols: ["h2"] });
   onTestFinished(() => server[Symbol.asyncDispose]());
   expect(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))))).toMatchObject({
-    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`,
+    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`,
     isTemporary: false,
   });
 });
