@@ -90,6 +90,11 @@ export class RegistryFault extends Fault {
     });
   }
 
+  /** Keeps its own hint, and adds a sentence. */
+  withAnotherHint(sentence: string): RegistryFault {
+    return this.withHint(this.ownHint === undefined ? sentence : `${this.ownHint} ${sentence}`);
+  }
+
   #details(): RegistryFaultDetails {
     const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger } = this;
     return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger };

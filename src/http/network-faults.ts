@@ -121,7 +121,7 @@ function silenceMs(error: unknown, exchange: FailedExchange | undefined): number
 function isBeforeAnyResponse(code: string, error: unknown): boolean {
   if (error instanceof ProxyRefusal || isConnectTimeout(error)) return true;
   if (code.startsWith("HPE_") || code === "EPROTO" || tlsFailure(error) !== undefined) return true;
-  return Error.isError(error) && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
+  return isSystemError(error) && ["connect", "getaddrinfo"].includes(error.syscall ?? "");
 }
 
 function networkErrorCode(error: unknown): string | undefined {
@@ -132,7 +132,7 @@ function networkErrorCode(error: unknown): string | undefined {
 }
 
 function dialedAddress(error: unknown): string {
-  if (!Error.isError(error) || !("syscall" in error)) return "";
+  if (!isSystemError(error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
   if (error.syscall !== "connect") return "";
   if (!("address" in error && "port" in error)) return "dial tcp: ";

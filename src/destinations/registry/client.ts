@@ -88,10 +88,11 @@ export class RegistryClient {
   #rethrow(error: unknown, { scheme }: RegistrySession): never {
     if (!(error instanceof RegistryFault) || error.destination === undefined) throw error;
     const { registry } = this.#address;
-    const { destination, ownHint } = error;
+    const { destination } = error;
     if (isOnRegistry(new URL(`${scheme}//${destination}`), registry, scheme)) throw error;
-    const hint = `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy in front of it pass on Host and X-Forwarded-Proto.`;
-    throw error.withHint(ownHint === undefined ? hint : `${ownHint} ${hint}`);
+    throw error.withAnotherHint(
+      `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy in front of it pass on Host and X-Forwarded-Proto.`,
+    );
   }
 
   /**

@@ -108,8 +108,7 @@ export function retryHooks(connection: Connection, { signal, onRetry = connectio
         return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
       const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
       const reason = error.isStranger ? `${error.destination} has never answered` : "-retry-budget says for how long";
-      const retried = `Tried ${tries}; ${reason}.`;
-      return error.withHint(error.ownHint === undefined ? retried : `${error.ownHint} ${retried}`);
+      return error.withAnotherHint(`Tried ${tries}; ${reason}.`);
     },
   };
 }
