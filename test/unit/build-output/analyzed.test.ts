@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readAnalyzed } from "../../../src/build-output/analyzed.ts";
+import { EMPTY_METADATA } from "../../support/build/plan-inputs.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -7,17 +8,6 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 async function read(content: string) {
   return readAnalyzed(`${tempTree({ "analyzed.toml": content })}/analyzed.toml`, new RecordingLogger());
 }
-
-const EMPTY = {
-  app: [],
-  sbom: undefined,
-  buildpacks: [],
-  config: "",
-  launcher: "",
-  processTypes: "",
-  runImage: { topLayer: "", reference: "", image: "", mirrors: [] },
-  stack: { image: "", mirrors: [] },
-};
 
 test("reads every key of analyzed.toml", async () => {
   const analyzed = await read(`
@@ -80,13 +70,17 @@ test("reads every key of analyzed.toml", async () => {
 });
 
 test("an empty file has nothing", async () => {
-  expect(await read("")).toEqual({ previousImage: "", runImage: undefined, metadata: EMPTY });
+  expect(await read("")).toEqual({ previousImage: "", runImage: undefined, metadata: EMPTY_METADATA });
 });
 
 test("a missing file is a warning", async () => {
   const logger = new RecordingLogger();
   const path = `${tempTree()}/an "odd" name.toml`;
-  expect(await readAnalyzed(path, logger)).toEqual({ previousImage: "", runImage: undefined, metadata: EMPTY });
+  expect(await readAnalyzed(path, logger)).toEqual({
+    previousImage: "",
+    runImage: undefined,
+    metadata: EMPTY_METADATA,
+  });
   expect(logger.lines).toEqual([`warn No analyzed metadata found at path "${path.replaceAll('"', '\\"')}"`]);
 });
 
