@@ -11,7 +11,7 @@ import { RawServer } from "../support/network/raw-server.ts";
 import { seededBytes } from "../support/random.ts";
 import { type Exchange, type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { openRegistries } from "../support/registry/test-registries.ts";
 import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
@@ -229,8 +229,7 @@ describe("an interrupted upload", () => {
     const SSL_CERT_FILE = `${tempTree({ "ca.pem": authority.pem })}/ca.pem`;
     const environment = { HTTPS_PROXY: proxy.host, SSL_CERT_FILE };
     const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 1000 };
-    const registries = testRegistries(scene.logger, {}, { environment, timeouts, connections: 1 });
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(scene.logger, {}, { environment, timeouts, connections: 1 });
     const blob = TestBlob.complete(seededBytes(SIZE, 1));
     await registries.repository(parseReference("registry.example/app")).putBlob(blob, { priority: 0 });
     expect(proxy.connections).toBe(3);

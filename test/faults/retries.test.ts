@@ -15,7 +15,7 @@ import { seededBytes } from "../support/random.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testImage, testIndex } from "../support/registry/test-image.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { openRegistries } from "../support/registry/test-registries.ts";
 import {
   ALWAYS,
   BLOBS,
@@ -52,8 +52,7 @@ test.each(["http", "https", "socks5"])("a silent proxy (%s) uses up the budget",
   onTestFinished(() => proxy[Symbol.asyncDispose]());
   const environment = { HTTPS_PROXY: `${scheme}://${proxy.host}` };
   const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 100, budgetMs: 100 };
-  const registries = testRegistries(new RecordingLogger(), {}, { environment, timeouts });
-  onTestFinished(() => registries.close());
+  const registries = openRegistries(new RecordingLogger(), {}, { environment, timeouts });
   const repository = registries.repository(parseReference("registry.example/app"));
   const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
   expect(failure).toMatchObject({
@@ -70,8 +69,7 @@ describe("a registry that refuses connections", () => {
   }
 
   test("fails in seconds if it has never answered", async () => {
-    const registries = testRegistries(new RecordingLogger());
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(new RecordingLogger());
     const host = await closedPort();
     const repository = registries.repository(parseReference(`${host}/app`));
     const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
@@ -88,8 +86,7 @@ describe("a registry that refuses connections", () => {
       (socket) => void socket.once("data", ([type]) => socket.end(type === 0x16 ? handshakeFailure : page)),
     );
     onTestFinished(() => server[Symbol.asyncDispose]());
-    const registries = testRegistries(new RecordingLogger());
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(new RecordingLogger());
     const repository = registries.repository(parseReference(`${server.host}/app`));
     expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK))).toMatchObject({
       message: expect.stringContaining("tls: handshake failure; GET http"),
@@ -99,8 +96,7 @@ describe("a registry that refuses connections", () => {
 
   test("is retried if it has answered before", async () => {
     const registry = await FakeRegistry.start();
-    const registries = testRegistries(new RecordingLogger());
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(new RecordingLogger());
     const repository = registries.repository(parseReference(`${registry.host}/app`));
     await repository.putBytes(seededBytes(100, 1), WORK);
     await registry[Symbol.asyncDispose]();
@@ -129,8 +125,7 @@ describe("opening an image", () => {
     for (const method of ["openImage", "findImage"] as const) {
       scene.fail("GET", target, { answer }, 5);
       // Not the one that has pushed, which needs no further ping.
-      const registries = testRegistries(scene.logger, {}, { clock: scene.clock });
-      onTestFinished(() => registries.close());
+      const registries = openRegistries(scene.logger, {}, { clock: scene.clock });
       const image = await registries.repository(reference)[method](reference, PLATFORM, WORK);
       expect(image?.manifest.layers).toHaveLength(1);
       expect(scene.logger.lines.pop()).toBe("info Successfully opened remote image after 5 retries");
@@ -198,8 +193,7 @@ describe("opening an image", () => {
   test("ends at once with invalid credentials", async () => {
     await using server = await FakeRegistry.start();
     const logger = new RecordingLogger();
-    const registries = testRegistries(logger, { [server.host]: "Digest dXNlcg==" });
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(logger, { [server.host]: "Digest dXNlcg==" });
     const reference = parseReference(`${server.host}/${REPOSITORY}`);
     const failure = await rejectionOf(registries.repository(reference).openImage(reference, PLATFORM, WORK));
     expect(failure).toMatchObject({ code: "EXPORT_AUTH_ENVIRONMENT" });
@@ -233,8 +227,7 @@ test.each([503, 502, 500, 429, 408])("retries a proxy that answers one CONNECT w
   for (const server of [registry, proxy, front]) onTestFinished(() => server[Symbol.asyncDispose]());
   const SSL_CERT_FILE = `${tempTree({ "ca.pem": authority.pem })}/ca.pem`;
   const environment = { HTTPS_PROXY: front.host, SSL_CERT_FILE };
-  const registries = testRegistries(new RecordingLogger(), {}, { environment });
-  onTestFinished(() => registries.close());
+  const registries = openRegistries(new RecordingLogger(), {}, { environment });
   const repository = registries.repository(parseReference("registry.example/app"));
   expect(await repository.putBytes(seededBytes(100, 1), WORK)).toMatchObject({ outcome: "uploaded" });
 });
@@ -267,12 +260,11 @@ test.each([413, 401, 403])("%i before the end of the body is the error, despite 
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
   const logger = new RecordingLogger();
-  const registries = testRegistries(
+  const registries = openRegistries(
     logger,
     {},
     { clock: SYSTEM_CLOCK, timeouts: { ...DEFAULT_TIMEOUTS, firstWaitMs: 10 } },
   );
-  onTestFinished(() => registries.close());
   const repository = registries.repository(parseReference(`${server.host}/app`));
   const bytes = seededBytes(1 << 20, 1);
   // Several at a time, as in an export; a reset may come at any moment of a write.

@@ -17,7 +17,7 @@ import { seededBytes } from "../support/random.ts";
 import { RealRegistry } from "../support/registry/real-registry.ts";
 import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { openRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));
@@ -82,8 +82,7 @@ describe.skipIf(dockerRegistryProblem())("docker-registry keeps nothing of an up
     spool.grow(SENT);
     onTestFinished(() => spool.fail(new Error("the test is over")));
     const uploadThreads = new UploadThreads(ENTRY, 1, {}, undefined);
-    const registries = testRegistries(new RecordingLogger(), {}, { uploadThreads, clock: SYSTEM_CLOCK });
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(new RecordingLogger(), {}, { uploadThreads, clock: SYSTEM_CLOCK });
     const onBytes = (bytes: number) => {
       if (bytes === SENT) spool.grow(2 * SENT);
     };
@@ -96,8 +95,7 @@ describe.skipIf(dockerRegistryProblem())("docker-registry keeps nothing of an up
   // The registry has 0.4 s, which it exceeds on a busy machine.
   test.each(ways)("that $end, by $sender", { retry: 3 }, async ({ sender, end }) => {
     const { options, open } = SENDERS[sender]?.() ?? expect.unreachable();
-    const registries = testRegistries(new RecordingLogger(), {}, { ...options, clock: SYSTEM_CLOCK });
-    onTestFinished(() => registries.close());
+    const registries = openRegistries(new RecordingLogger(), {}, { ...options, clock: SYSTEM_CLOCK });
     const { blob, fail } = await open();
     const caller = new AbortController();
     const sent = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { Registries, RegistriesOptions } from "../../src/destinations/registry/registries.ts";
+import type { RegistriesOptions } from "../../src/destinations/registry/registries.ts";
 import type { SpooledBlob } from "../../src/engine/spool.ts";
 import { Fault } from "../../src/errors/fault.ts";
 import { DEFAULT_TIMEOUTS } from "../../src/http/http.ts";
@@ -21,7 +21,7 @@ import { ownSpool } from "../support/own-spool.ts";
 import { seededBytes } from "../support/random.ts";
 import { refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { openRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));
@@ -51,8 +51,7 @@ function threads(entry = ENTRY, environment = {}) {
 }
 
 function connect(uploadThreads: UploadThreads, options: Partial<RegistriesOptions> = {}, at = server) {
-  const registries: Registries = testRegistries(new RecordingLogger(), {}, { uploadThreads, ...options });
-  onTestFinished(() => registries.close());
+  const registries = openRegistries(new RecordingLogger(), {}, { uploadThreads, ...options });
   return { registries, repository: registries.repository(parseReference(`${at.host}/team/app`)) };
 }
 

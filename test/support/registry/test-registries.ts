@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { Keychain } from "../../../src/auth/keychain.ts";
 import { Registries, type RegistriesOptions } from "../../../src/destinations/registry/registries.ts";
 import type { Logger } from "../../../src/logger.ts";
@@ -18,4 +19,11 @@ export function testRegistries(
     clock: new SkippingClock(),
     ...options,
   });
+}
+
+/** {@link testRegistries} that are closed when the test ends. */
+export function openRegistries(...given: Parameters<typeof testRegistries>): Registries {
+  const registries = testRegistries(...given);
+  onTestFinished(() => registries.close());
+  return registries;
 }
