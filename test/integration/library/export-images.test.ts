@@ -76,7 +76,8 @@ function thrower(): never {
 
 test("the log has no secret, and the process keeps none", async () => {
   const { app, options, scene } = await open();
-  const password = "password-of-a-robot";
+  // No other test has a part of it as a secret.
+  const password = "quixotic-lantern";
   cpSync(scene.layerPath("jdk"), scene.layerPath(password), { recursive: true });
   writeFileSync(scene.layerPath(`${password}.toml`), "[types]\nlaunch = true\n");
   const logger = new RecordingLogger();
