@@ -32,10 +32,9 @@ export class TarCompressor {
   /** @param directory for the results; the caller removes it */
   constructor(directory: string) {
     const { entries, deflate } = engineParts();
-    const workers = availableParallelism();
     this.#directory = directory;
-    this.#pool = new WorkerPool(entries, workers, loadCompression("gzip", LEVEL, ...deflate));
-    this.#store = new LayerStore(this.#pool, workers, directory);
+    this.#pool = new WorkerPool(entries, availableParallelism(), loadCompression("gzip", LEVEL, ...deflate));
+    this.#store = new LayerStore(this.#pool, directory);
   }
 
   /** @param prefix see {@link packArchive} */

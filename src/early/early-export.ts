@@ -10,7 +10,7 @@ import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
 import { fitCapacity } from "../export/capacity.ts";
-import { connectRegistries, type EarlyWork, type ExportParts, openPool, type StartedThreads } from "../export/setup.ts";
+import { connectRegistries, type EarlyWork, type ExportParts, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -69,6 +69,7 @@ export class EarlyExport implements EarlyWork {
   #registries: Registries | undefined;
   #threads: StartedThreads | undefined;
   #resources: EarlyResources | undefined;
+  #builder: EarlyBuilder | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: EarlyOptions) {
@@ -108,6 +109,7 @@ export class EarlyExport implements EarlyWork {
    */
   end(): void {
     this.#ended.abort();
+    this.#builder?.liftLimit();
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -191,26 +193,20 @@ export class EarlyExport implements EarlyWork {
 
   async #buildAll(due: readonly Candidate[], resources: EarlyResources, session: number): Promise<Candidate[]> {
     const { workers, spools } = resources;
-    const { tuning } = this.#options.settings;
     const { signal } = this.#ended;
-    const context = { spoolDir: tuning.spoolDir, session };
-    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#postponed(candidate));
-    const pool = openPool(tuning, workers);
-    const builder = new EarlyBuilder(pool, spools);
+    const context = { spoolDir: this.#options.settings.tuning.spoolDir, session };
+    const threads = hasMemoryFor(workers) ? this.startThreads() : undefined;
+    if (threads === undefined) return due.map((candidate) => this.#postponed(candidate));
+    this.#builder ??= new EarlyBuilder(threads.pool, workers, spools);
     const retries: Candidate[] = [];
-    try {
-      pool.start();
-      lowerThreads();
-      for (const candidate of due) {
-        const startMs = threadClock();
-        const start = await startEarlyLayer(builder, candidate, context, signal);
-        const refused = start.kind === "started" ? await this.#build(candidate, start.build, builder, startMs) : start;
-        if (refused === undefined) continue;
-        this.#logger.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
-        if (refused.kind === "retry") retries.push(this.#postponed(candidate));
-      }
-    } finally {
-      await pool.close();
+    for (const candidate of due) {
+      const startMs = threadClock();
+      const start = await startEarlyLayer(this.#builder, candidate, context, signal);
+      const refused =
+        start.kind === "started" ? await this.#build(candidate, start.build, this.#builder, startMs) : start;
+      if (refused === undefined) continue;
+      this.#logger.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
+      if (refused.kind === "retry") retries.push(this.#postponed(candidate));
     }
     return retries;
   }

@@ -6,13 +6,13 @@ import {
   type TreeStamp,
 } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
+import { PriorityLimiter } from "../concurrency/limiter.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
-import type { DirectorySource } from "../plan/layers.ts";
-import { type PassEngine, type PassResult, runPass } from "./pass.ts";
+import { APP_PRIORITY, type DirectorySource } from "../plan/layers.ts";
+import { type PassPool, type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
-import { SlotPool } from "./slots.ts";
 import { maxBlobSize, PendingSpool, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
 
@@ -55,21 +55,40 @@ interface WantedProducts {
   readonly blob: boolean;
 }
 
+/** Builds layers on some of the export's compressing threads, which know the code when the export begins. */
 export class EarlyBuilder {
-  readonly #engine: PassEngine;
+  readonly #pool: WorkerPool;
+  readonly #limited: PassPool;
+  readonly #threads: PriorityLimiter;
   readonly #spools: SpoolFiles;
+  #threadsLeft: number;
 
-  constructor(pool: WorkerPool, spools: SpoolFiles) {
-    this.#engine = { pool, slots: new SlotPool(pool.arena.slots) };
+  constructor(pool: WorkerPool, threads: number, spools: SpoolFiles) {
+    const { arena, slots, workers } = pool;
+    this.#pool = pool;
+    this.#threads = new PriorityLimiter(threads);
+    this.#threadsLeft = workers - threads;
+    const block: PassPool["block"] = (task) => this.#onThread(() => pool.block(task));
+    this.#limited = { arena, slots, block, digest: (...task) => pool.digest(...task) };
     this.#spools = spools;
   }
 
+  /** Lets a layer in progress use all threads. */
+  liftLimit(): void {
+    this.#threads.widen(this.#threadsLeft);
+    this.#threadsLeft = 0;
+  }
+
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
-    return untilAborted(this.#engine.pool.scanStamped(source), signal);
+    return this.#onThread(() => untilAborted(this.#pool.scanStamped(source), signal));
   }
 
   stamp(source: DirectorySource, signal: AbortSignal): Promise<TreeStamp> {
-    return untilAborted(this.#engine.pool.stamp(source), signal);
+    return this.#onThread(() => untilAborted(this.#pool.stamp(source), signal));
+  }
+
+  #onThread<Reply>(task: () => Promise<Reply>): Promise<Reply> {
+    return this.#threads.run({ priority: APP_PRIORITY }, task);
   }
 
   /**
@@ -108,8 +127,8 @@ export class EarlyBuilder {
   ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "diffId" | "crc32">> {
     try {
       const spool = await blob?.open(this.#openSpool(tar));
-      const rank = { priority: 0, order: 0 };
-      const result = await runPass(this.#engine, tar, { diffId, spool, work }, rank, signal);
+      const rank = { priority: APP_PRIORITY, order: 0 };
+      const result = await runPass(this.#limited, tar, { diffId, spool, work }, rank, signal);
       if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
       const { blob: done } = result;
       if (spool === undefined || done === undefined) return { ...result, blob: undefined };
@@ -122,7 +141,6 @@ export class EarlyBuilder {
   }
 
   async #openSpool({ tarSize }: TarIndex): Promise<SpooledBlob> {
-    const { arena } = this.#engine.pool;
-    return SpooledBlob.in(await this.#spools.open(maxBlobSize(arena, tarSize)));
+    return SpooledBlob.in(await this.#spools.open(maxBlobSize(this.#pool.arena, tarSize)));
   }
 }

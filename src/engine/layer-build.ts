@@ -10,13 +10,15 @@ import type { DiffID } from "../oci/digest.ts";
 import { CACHE_PRIORITY, type LayerPlan, type Rank, type TarFilePlan } from "../plan/layers.ts";
 import type { ClaimedLayer } from "./early-builder.ts";
 import type { FinishedTar, GrowingBlob, Layer, LayerCounters } from "./layer.ts";
-import { type PassEngine, type PassResult, runPass } from "./pass.ts";
+import { type PassResult, runPass } from "./pass.ts";
+import type { WorkerPool } from "./pool.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";
 import { closeSpoolFile } from "./spool-files.ts";
 import { type DiskTurns, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
-export interface LayerEngine extends PassEngine {
+export interface LayerEngine {
+  readonly pool: WorkerPool;
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
@@ -236,7 +238,7 @@ export class LayerBuild implements Layer {
     const opened = { ...products, files };
     this.#count(opened);
     this.work.begin(tar.tarSize, namesOf(opened));
-    const result = await runPass(this.#engine, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
+    const result = await runPass(this.#engine.pool, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
     if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
     this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
     blob?.complete(made(result.blob));

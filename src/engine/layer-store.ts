@@ -9,7 +9,6 @@ import type { EarlyLayers } from "./early-builder.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { LayerBuild, type LayerEngine } from "./layer-build.ts";
 import type { WorkerPool } from "./pool.ts";
-import { SlotPool } from "./slots.ts";
 import { maxBlobSize, SpooledBlob } from "./spool.ts";
 import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
 import { newDiskTurns } from "./tar-file.ts";
@@ -52,12 +51,11 @@ export class LayerStore {
 
   constructor(
     pool: WorkerPool,
-    workers: number,
     spoolDir: string,
     {
       blobFiles = async () => undefined,
       monitor = new Monitor(),
-      isAppAhead,
+      isAppAhead = () => false,
       maxSpools = Number.POSITIVE_INFINITY,
       early,
     }: LayerStoreOptions = {},
@@ -66,7 +64,6 @@ export class LayerStore {
     this.#engine = {
       pool,
       monitor,
-      slots: new SlotPool(pool.arena.slots, backgroundSlots(workers), isAppAhead),
       passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
       disk: newDiskTurns(maxSpools),
       openSpool: async (plan, tarSize) => {
@@ -75,10 +72,11 @@ export class LayerStore {
         return SpooledBlob.in(await spools.open(maxBlobSize(pool.arena, tarSize)));
       },
     };
-    this.#scans = new PriorityLimiter(workers);
-    const { slots, passes } = this.#engine;
+    pool.slots.limitBackground(backgroundSlots(pool.workers), isAppAhead);
+    this.#scans = new PriorityLimiter(pool.workers);
+    const { passes } = this.#engine;
     monitor.queues.set("layers", () => passes.app.waiting + passes.cache.waiting + this.#scans.waiting);
-    monitor.queues.set("blocks", () => slots.waiting);
+    monitor.queues.set("blocks", () => pool.slots.waiting);
     this.#spoolDir = spoolDir;
     this.#early = early;
   }
@@ -100,7 +98,7 @@ export class LayerStore {
   }
 
   onAppReady(): void {
-    this.#engine.slots.liftLimit();
+    this.#engine.pool.slots.liftLimit();
   }
 
   get layers(): readonly Layer[] {
@@ -152,7 +150,7 @@ export class LayerStore {
   async #scan<Scanned>(start: () => Promise<Scanned>, rank: Rank, signal: AbortSignal): Promise<Scanned> {
     const scan = async () => {
       // Cache-only layers are not scanned while blocks of the app image wait for a thread.
-      const slot = isBackground(rank) ? await this.#engine.slots.acquire(rank, signal) : undefined;
+      const slot = isBackground(rank) ? await this.#engine.pool.slots.acquire(rank, signal) : undefined;
       try {
         // A thread cannot interrupt its walk of a huge tree, so stop waiting for it.
         return await untilAborted(start(), signal);

@@ -18,7 +18,7 @@ import type { LayerWork } from "../observe/layer-work.ts";
 import { combineCrc32 } from "../oci/gzip.ts";
 import type { Rank } from "../plan/layers.ts";
 import type { RunningDigest, WorkerPool } from "./pool.ts";
-import type { Slot, SlotPool } from "./slots.ts";
+import type { Slot } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { TouchedFiles } from "./touched-files.ts";
 
@@ -58,10 +58,7 @@ interface MadeBlock {
   readonly done: BlockDone;
 }
 
-export interface PassEngine {
-  readonly pool: WorkerPool;
-  readonly slots: SlotPool;
-}
+export type PassPool = Pick<WorkerPool, "arena" | "slots" | "block" | "digest">;
 
 /**
  * One pass over a layer: threads build blocks in any order; digests and consumers get them in order, each from the slot
@@ -69,18 +66,18 @@ export interface PassEngine {
  * @throws the first fault of a block or a digest, once all slots are free again
  */
 export async function runPass(
-  engine: PassEngine,
+  pool: PassPool,
   tar: LayerTar,
   products: PassProducts,
   rank: Rank,
   signal: AbortSignal,
 ): Promise<PassResult> {
-  const pass = new Pass(engine, tar, products);
+  const pass = new Pass(pool, tar, products);
   return await pass.run(rank, signal);
 }
 
 class Pass {
-  readonly #engine: PassEngine;
+  readonly #pool: PassPool;
   readonly #tar: LayerTar;
   readonly #compress: boolean;
   readonly #diffId: RunningDigest | undefined;
@@ -98,14 +95,14 @@ class Pass {
   #nextToDigest = 0;
   #crc32 = 0;
 
-  constructor(engine: PassEngine, tar: LayerTar, products: PassProducts) {
-    this.#engine = engine;
+  constructor(pool: PassPool, tar: LayerTar, products: PassProducts) {
+    this.#pool = pool;
     this.#tar = tar;
     this.#compress = products.spool !== undefined;
     this.#consumers = products.consumers ?? [];
     this.#work = products.work;
     if (this.#consumers.some(({ isPaced }) => isPaced))
-      this.#window = new PriorityLimiter(Math.ceil(engine.pool.arena.slots / 2));
+      this.#window = new PriorityLimiter(Math.ceil(pool.slots.size / 2));
     if (products.diffId) this.#diffId = this.#start("diff-id");
     if (products.spool !== undefined) {
       const spool = products.spool;
@@ -143,7 +140,7 @@ class Pass {
   }
 
   #start(kind: "diff-id" | "blob", spool?: PassProducts["spool"], onSize?: (size: number) => void): RunningDigest {
-    const digest = this.#engine.pool.digest(kind, blockCount(this.#tar), spool);
+    const digest = this.#pool.digest(kind, blockCount(this.#tar), spool);
     const onProgress = ({ slot, size, times }: DigestProgress): void => {
       this.#leave(slot);
       onSize?.(size);
@@ -166,7 +163,7 @@ class Pass {
 
   async #acquire(rank: Rank, stop: AbortSignal): Promise<Slot> {
     const leave = await this.#window?.acquire(rank, stop);
-    const { number, release } = await this.#engine.slots.acquire(rank, stop);
+    const { number, release } = await this.#pool.slots.acquire(rank, stop);
     const releaseBoth = (): void => {
       release();
       leave?.();
@@ -176,7 +173,7 @@ class Pass {
 
   async #makeBlock(block: number, slot: Slot): Promise<void> {
     try {
-      const done = await this.#engine.pool.block(this.#task(block, slot, this.#compress));
+      const done = await this.#pool.block(this.#task(block, slot, this.#compress));
       this.#work?.block(done);
       this.#touched.add(block, done);
       this.#made.set(block, { slot, done });
@@ -190,7 +187,7 @@ class Pass {
   async #rebuild(block: number, rank: Rank, stop: AbortSignal): Promise<BlockDone> {
     const slot = await this.#acquire(rank, stop);
     try {
-      return await this.#engine.pool.block(this.#task(block, slot, false));
+      return await this.#pool.block(this.#task(block, slot, false));
     } finally {
       slot.release();
     }
@@ -216,7 +213,7 @@ class Pass {
     const message: DigestBlock = { kind: "block", slot: slot.number, length, outputLength, crc32 };
     for (const { port } of digests) port.postMessage(message);
     for (const consumer of this.#consumers) {
-      const bytes = rawBytes(this.#engine.pool.arena, slot.number, length);
+      const bytes = rawBytes(this.#pool.arena, slot.number, length);
       const consuming = consumer.consume(bytes, position).then(() => {
         this.#consuming.delete(consuming);
         this.#leave(slot.number);

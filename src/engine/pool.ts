@@ -25,7 +25,7 @@ import type { ByteString } from "../go/byte-string.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 import { arenaNeeds } from "./compression.ts";
-import { slotCount } from "./slots.ts";
+import { SlotPool, slotCount } from "./slots.ts";
 import { SmallTasks } from "./small-tasks.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { Threads, type WorkerEntries } from "./threads.ts";
@@ -47,9 +47,10 @@ export interface RunningDigest {
  * then on all tasks in threads.
  */
 export class WorkerPool {
+  readonly workers: number;
   readonly arena: Arena;
+  readonly slots: SlotPool;
   readonly #entries: WorkerEntries;
-  readonly #workers: number;
   readonly #compression: Compression;
   readonly #small: SmallTasks;
   #threads: Threads | undefined;
@@ -59,10 +60,11 @@ export class WorkerPool {
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
     this.#entries = entries;
-    this.#workers = workers;
+    this.workers = workers;
     this.#compression = compression;
     // This thread compresses as well.
     this.arena = createArena(slotCount(workers), workers + 1, arenaNeeds(compression));
+    this.slots = new SlotPool(this.arena.slots);
     this.#small = new SmallTasks(this.arena, compression);
   }
 
@@ -141,7 +143,7 @@ export class WorkerPool {
   #started(): Threads {
     try {
       const setup = { arena: this.arena, compression: this.#compression };
-      this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#onThreadDeath(error));
+      this.#threads ??= new Threads(this.#entries, this.workers, setup, (error) => this.#onThreadDeath(error));
       return this.#threads;
     } catch (error) {
       throw deathFault(error);

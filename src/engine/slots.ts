@@ -25,23 +25,32 @@ export interface Slot {
 
 /**
  * Lends the arena's slots. This is the engine's one queue: every slot leads to a thread, so priorities are decided
- * here, and the number of slots bounds the memory. Work below the highest priority, 0, is background work: it gets
- * `background` of the slots, until `liftLimit` announces that no more work of the highest priority is expected. While
- * `isAppAhead`, the highest priority can wait, and background work goes first.
+ * here, and the number of slots bounds the memory.
  */
 export class SlotPool {
+  readonly size: number;
   readonly #limiter: PriorityLimiter;
-  readonly #background: PriorityLimiter;
-  readonly #reserved: number;
-  readonly #isAppAhead: () => boolean;
   readonly #free: number[];
+  #background: PriorityLimiter;
+  #reserved = 0;
+  #isAppAhead = () => false;
 
-  constructor(slots: number, background = slots, isAppAhead: () => boolean = () => false) {
-    this.#limiter = new PriorityLimiter(slots);
+  constructor(size: number) {
+    this.size = size;
+    this.#limiter = new PriorityLimiter(size);
+    this.#background = new PriorityLimiter(size);
+    this.#free = Array.from({ length: size }, (_, i) => size - 1 - i);
+  }
+
+  /**
+   * Limits work below the highest priority, 0, to `background` of the slots, until {@link liftLimit} announces that no
+   * more work of the highest priority is expected. While `isAppAhead`, the highest priority can wait, and background
+   * work goes first. Call before the first background work.
+   */
+  limitBackground(background: number, isAppAhead: () => boolean): void {
     this.#background = new PriorityLimiter(background);
-    this.#reserved = slots - background;
+    this.#reserved = this.size - background;
     this.#isAppAhead = isAppAhead;
-    this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
   get waiting(): number {

@@ -102,7 +102,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
     const app = opened.adopt(openDestination(inputs, registries, own, monitor), (destination) => destination.close());
     const isAppAhead = () => registries.isAppAhead;
     const parts = { maxSpools: spools, blobFiles: app.blobFiles, monitor, isAppAhead, early: early?.layers };
-    const store = opened.adopt(new LayerStore(pool, workers, tuning.spoolDir, parts), (layers) => layers.close());
+    const store = opened.adopt(new LayerStore(pool, tuning.spoolDir, parts), (layers) => layers.close());
     // Added last, so closed first: until then, threads and connections may use files of the others.
     opened.defer(async () => {
       await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);

@@ -85,7 +85,8 @@ class Simulation {
     this.#compressors = new PriorityLimiter(workers);
     this.#scans = new PriorityLimiter(workers);
     const gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
-    this.#slots = new SlotPool(slotCount(workers), Math.max(1, workers - 1), () => gate.isForegroundAhead);
+    this.#slots = new SlotPool(slotCount(workers));
+    this.#slots.limitBackground(Math.max(1, workers - 1), () => gate.isForegroundAhead);
     this.#gate = gate;
     this.#digesters = Array.from({ length: digesterCount(workers) }, () => ({
       thread: new VirtualThread(machine),

@@ -114,6 +114,26 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
+  test("keeps to its threads until the build ends", async () => {
+    const scene = new EarlyScene(pool, 1);
+    const makeBlock = pool.block.bind(pool);
+    const held: (() => void)[] = [];
+    const blocks = vi.spyOn(pool, "block").mockImplementation(async (task) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return await makeBlock(task);
+    });
+    onTestFinished(() => blocks.mockRestore());
+    const { layer } = await started(scene, source(layerTree()));
+    await vi.waitFor(() => expect(held).toHaveLength(1), WAIT);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(held).toHaveLength(1);
+    scene.endBuild();
+    await vi.waitFor(() => expect(held).toHaveLength(2), WAIT);
+    blocks.mockImplementation(makeBlock);
+    for (const go of held) go();
+    await layer;
+  });
+
   test("leaves nothing open if it is released before its blob is requested", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());

@@ -52,7 +52,7 @@ function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
 
 test("the tars of extensions are made again from their blobs, side by side, and leave nothing open", async () => {
   const spoolDir = tempTree();
-  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const store = new LayerStore(pool, spoolDir);
   const tars = [normalizedTar(3), normalizedTar(1), normalizedTar(2)];
   const layers = tars.map((tar, i) => store.layer(blobPlan(i === 1 ? tar : gzipSync(tar), i), NEVER));
   for (const [i, layer] of layers.entries()) {
@@ -69,7 +69,7 @@ test("the tars of extensions are made again from their blobs, side by side, and 
 
 test("a truncated blob fails every request to its layer and leaves nothing open", async () => {
   const spoolDir = tempTree();
-  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const store = new LayerStore(pool, spoolDir);
   const layer = store.layer(blobPlan(gzipSync(normalizedTar(2)).subarray(0, -100)), NEVER);
   const fault = { code: "EXPORT_LAYER_BLOB", message: expect.stringContaining("corrupt or truncated gzip data") };
   for (const asked of [layer.diffId, layer.tarSize, layer.blob()])
@@ -85,7 +85,7 @@ test("an aborted copy keeps its file open until the threads have ended, and no l
   const spoolDir = tempTree();
   const own = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
   const copying = vi.spyOn(own, "copy").mockReturnValue(Promise.withResolvers<never>().promise);
-  const store = new LayerStore(own, WORKERS, spoolDir);
+  const store = new LayerStore(own, spoolDir);
   const stop = new AbortController();
   const layer = store.layer(blobPlan(gzipSync(normalizedTar(1))), stop.signal);
   await vi.waitFor(() => expect(copying).toHaveBeenCalled(), WAIT);
@@ -98,7 +98,7 @@ test("an aborted copy keeps its file open until the threads have ended, and no l
 });
 
 test("a spool directory that is not there is an error that says so", async () => {
-  const store = new LayerStore(pool, WORKERS, join(tempTree(), "nowhere"));
+  const store = new LayerStore(pool, join(tempTree(), "nowhere"));
   const layer = store.layer(blobPlan(gzipSync(normalizedTar(1))), NEVER);
   expect(await rejectionOf(layer.diffId)).toMatchObject({ code: "EXPORT_LAYER_SPOOL" });
 });

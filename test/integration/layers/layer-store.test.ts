@@ -61,7 +61,7 @@ test("the digest does not depend on the number of workers, and the blob is the t
     [1, 2, 5].map(async (workers) => {
       const own = new WorkerPool(WORKER_ENTRIES, workers, fastestGzip());
       try {
-        const layer = new LayerStore(own, workers, tempTree()).layer(planOf(source), NEVER);
+        const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
         const { digest, size } = await (await layer.blob()).done;
         const result = { diffId: await layer.diffId, tarSize: await layer.tarSize, digest, size };
@@ -89,7 +89,7 @@ test("zstd: the digest does not depend on the number of workers, and the blob is
     [1, 3].map(async (workers) => {
       const own = new WorkerPool(WORKER_ENTRIES, workers, loadCompression("zstd", 1, ""));
       try {
-        const layer = new LayerStore(own, workers, tempTree()).layer(planOf(source), NEVER);
+        const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
         layer.release();
         return bytes;
@@ -104,7 +104,7 @@ test("zstd: the digest does not depend on the number of workers, and the blob is
 
 test("a shared layer is read, hashed and compressed once", async () => {
   const spoolDir = tempTree();
-  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const store = new LayerStore(pool, spoolDir);
   const scans = vi.spyOn(pool, "scan");
   onTestFinished(() => scans.mockRestore());
   const plan = planOf(directorySource(filledDirectory(4)), { consumers: 2 });
@@ -144,7 +144,7 @@ describe("an export of small layers", () => {
     const started = startedThreads();
     const own = new WorkerPool(WORKER_ENTRIES, 3, compressions[kind]());
     onTestFinished(() => own.close());
-    const store = new LayerStore(own, 3, tempTree());
+    const store = new LayerStore(own, tempTree());
     const make = async (source: LocalSource, key: string) => {
       const layer = store.layer(planOf(source, { key }), NEVER);
       const bytes = await bytesOf(layer);
@@ -164,7 +164,7 @@ describe("an export of small layers", () => {
     const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
     onTestFinished(() => own.close());
     const source = directorySource(tempTree(manyFiles()));
-    const layer = new LayerStore(own, 3, tempTree()).layer(planOf(source), NEVER);
+    const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
     expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
     expect(started()).toBe(4);
     layer.release();
@@ -207,7 +207,7 @@ describe("an export of small layers", () => {
     onTestFinished(() => own.close());
     const directory = tempTree({ file: "x" });
     const scan = vi.spyOn(own, "scan");
-    const store = new LayerStore(own, 1, tempTree());
+    const store = new LayerStore(own, tempTree());
     scan.mockImplementationOnce(async (source) => {
       const indexes = await own.scan(source);
       rmSync(join(directory, "file"));
@@ -222,7 +222,7 @@ describe("an export of small layers", () => {
 });
 
 test("a layer only for the cache is not scanned while blocks of the app image wait for a thread", async () => {
-  const store = new LayerStore(pool, WORKERS, tempTree());
+  const store = new LayerStore(pool, tempTree());
   const [scans, blocks] = [vi.spyOn(pool, "scan"), vi.spyOn(pool, "block")];
   onTestFinished(() => {
     scans.mockRestore();
@@ -243,10 +243,7 @@ describe("hash first", () => {
     const source = directorySource(filledDirectory(3));
     const diffId = diffIdOf(expectedTar(source));
     const spoolDir = tempTree();
-    const layer = new LayerStore(pool, WORKERS, spoolDir).layer(
-      planOf(source, { expected: [OTHER_DIFF_ID, diffId] }),
-      NEVER,
-    );
+    const layer = new LayerStore(pool, spoolDir).layer(planOf(source, { expected: [OTHER_DIFF_ID, diffId] }), NEVER);
     expect(await layer.diffId).toBe(diffId);
     layer.release();
     expect(layer.counters).toMatchObject({ reads: 1, hashes: 1, compressions: 0, uploads: 0 });
@@ -255,7 +252,7 @@ describe("hash first", () => {
 
   test("an unknown layer is compressed on request, once, to the same blob", async () => {
     const source = directorySource(filledDirectory(3));
-    const store = new LayerStore(pool, WORKERS, tempTree());
+    const store = new LayerStore(pool, tempTree());
     const direct = store.layer(planOf(source, { key: "direct" }), NEVER);
     const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER_DIFF_ID] }), NEVER);
     expect(await hashed.diffId).toBe(await direct.diffId);
@@ -271,7 +268,7 @@ describe("hash first", () => {
 
   test("a file that changes between the two passes is a fault that names it", async () => {
     const root = filledDirectory(3);
-    const store = new LayerStore(pool, WORKERS, tempTree());
+    const store = new LayerStore(pool, tempTree());
     const layer = store.layer(planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }), NEVER);
     await layer.diffId;
     appendFileSync(join(root, "large-1"), "more");
@@ -286,7 +283,7 @@ describe("hash first", () => {
 
   test("a file that is touched between the two passes is exported as it is", async () => {
     const root = filledDirectory(3);
-    const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
+    const layer = new LayerStore(pool, tempTree()).layer(
       planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }),
       NEVER,
     );
@@ -301,7 +298,7 @@ describe("hash first", () => {
     const path = join(root, "file");
     writeFileSync(path, "contents");
     utimesSync(path, 1_000_000_000, 1_000_000_000);
-    const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
+    const layer = new LayerStore(pool, tempTree()).layer(
       planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }),
       NEVER,
     );
@@ -317,7 +314,7 @@ describe("hash first", () => {
 });
 
 test("readers of a growing spool get the same bytes, each at its own pace", async () => {
-  const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
+  const layer = new LayerStore(pool, tempTree()).layer(
     planOf(directorySource(filledDirectory(10)), { consumers: 3 }),
     NEVER,
   );
@@ -344,7 +341,7 @@ test("readers of a growing spool get the same bytes, each at its own pace", asyn
 describe("a failure stays with its layer", () => {
   test("a source that is not there", async () => {
     const spoolDir = tempTree();
-    const store = new LayerStore(pool, WORKERS, spoolDir);
+    const store = new LayerStore(pool, spoolDir);
     const path = join(tempTree(), "nothing");
     const layer = store.layer(planOf(directorySource(path)), NEVER);
     const fault = { code: "EXPORT_LAYER_READ", message: `lstat ${path}: no such file or directory` };
@@ -358,7 +355,7 @@ describe("a failure stays with its layer", () => {
 
   test("files that vanish while the layer is made", async () => {
     const root = filledDirectory(40);
-    const store = new LayerStore(pool, WORKERS, tempTree());
+    const store = new LayerStore(pool, tempTree());
     const other = store.layer(planOf(directorySource(filledDirectory(6)), { key: "other" }), NEVER);
     const layer = store.layer(planOf(directorySource(root)), NEVER);
     await layer.tarSize;
@@ -375,7 +372,7 @@ describe("a failure stays with its layer", () => {
 
   test("a spool directory that is not there; a hash needs none", async () => {
     const spoolDir = join(tempTree(), "nothing");
-    const store = new LayerStore(pool, WORKERS, spoolDir);
+    const store = new LayerStore(pool, spoolDir);
     const source = directorySource(filledDirectory(2));
     const layer = store.layer(planOf(source), NEVER);
     const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining(spoolDir) };
@@ -390,7 +387,7 @@ describe("a failure stays with its layer", () => {
   test("a full disk", async (context) => {
     const disk = smallDisk("size=2m");
     if (disk === undefined) return context.skip(NO_SMALL_DISK);
-    const store = new LayerStore(pool, WORKERS, disk);
+    const store = new LayerStore(pool, disk);
     const layer = store.layer(planOf(directorySource(filledDirectory(20))), NEVER);
     const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining("no space left on device") };
     expect(await failureOf(layer)).toMatchObject(fault);
@@ -405,7 +402,7 @@ describe("a failure stays with its layer", () => {
 
 test("abort stops a layer, wherever it is, with the signal's reason", async () => {
   const spoolDir = tempTree();
-  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const store = new LayerStore(pool, spoolDir);
   const controller = new AbortController();
   const reason = new Error("stop");
   const root = filledDirectory(40);
@@ -429,7 +426,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
 
 test("release before the blob is made frees the spool when it is", async () => {
   const spoolDir = tempTree();
-  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const store = new LayerStore(pool, spoolDir);
   const layer = store.layer(planOf(directorySource(filledDirectory(4))), NEVER);
   layer.release();
   await layer.diffId;
@@ -441,7 +438,7 @@ test("the slices of an app are scanned once; an empty one is the empty tar", asy
   mkdirSync(join(appDir, "static"));
   for (const name of ["main.js", "static/a.css", "static/b.css"]) writeFileSync(join(appDir, name), name);
   const slices = [["static/*"], ["nothing"]];
-  const store = new LayerStore(pool, WORKERS, tempTree());
+  const store = new LayerStore(pool, tempTree());
   const scans = vi.spyOn(pool, "scan");
   onTestFinished(() => scans.mockRestore());
   const layers = [0, 1, 2].map((index) =>
@@ -460,7 +457,7 @@ test("the slices of an app are scanned once; an empty one is the empty tar", asy
 });
 
 test("more layers than are made at once, all different", async () => {
-  const store = new LayerStore(pool, WORKERS, tempTree());
+  const store = new LayerStore(pool, tempTree());
   const root = tempTree();
   const layers = Array.from({ length: 60 }, (_, i) => {
     const path = join(root, `layer-${i}`);
@@ -477,7 +474,7 @@ test("more layers than are made at once, all different", async () => {
 
 test("a layer that waits for its turn holds no spool", async () => {
   const spools = tempTree();
-  const store = new LayerStore(pool, WORKERS, spools);
+  const store = new LayerStore(pool, spools);
   const plans = Array.from({ length: 40 }, (_, i) =>
     planOf(directorySource(filledDirectory(1)), { key: `layer-${i}`, order: i }),
   );

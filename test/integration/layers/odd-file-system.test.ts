@@ -18,7 +18,7 @@ afterAll(() => pool.close());
 
 async function tarOf(source: LocalSource): Promise<string> {
   const products = { blob: false, tarStream: true, tarFiles: [] };
-  const layer = new LayerStore(pool, WORKERS, tempTree()).layer(planOf(source, { products }), NEVER);
+  const layer = new LayerStore(pool, tempTree()).layer(planOf(source, { products }), NEVER);
   const chunks: Uint8Array[] = [];
   for await (const chunk of layer.tarStream()) chunks.push(chunk);
   layer.release();

@@ -5,9 +5,8 @@ import { closeSync, openSync, statSync, utimesSync, writeFileSync, writeSync } f
 import { join } from "node:path";
 import { crc32, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type PassEngine, runPass } from "../../../src/engine/pass.ts";
+import { runPass } from "../../../src/engine/pass.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
-import { SlotPool } from "../../../src/engine/slots.ts";
 import { LayerWork } from "../../../src/observe/layer-work.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../workers/protocol.ts";
@@ -42,17 +41,14 @@ function indexOf(directory: string, files: number, broken?: number): TarIndex {
   return buildTarIndex(entries);
 }
 
-function newEngine(): PassEngine {
-  return { pool, slots: new SlotPool(pool.arena.slots) };
+function acquireSlots(count = pool.slots.size) {
+  return Promise.all(Array.from({ length: count }, () => pool.slots.acquire(RANK)));
 }
 
-function acquireSlots({ slots }: PassEngine, count = pool.arena.slots) {
-  return Promise.all(Array.from({ length: count }, () => slots.acquire(RANK)));
-}
-
-async function expectAllSlotsFree(engine: PassEngine): Promise<void> {
-  const held = await acquireSlots(engine);
-  expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
+async function expectAllSlotsFree(): Promise<void> {
+  const held = await acquireSlots();
+  expect(new Set(held.map(({ number }) => number)).size).toBe(pool.slots.size);
+  for (const slot of held) slot.release();
 }
 
 /** Says when it is asked to give its lease back, and does so when it is told to. */
@@ -74,17 +70,16 @@ test.runIf(findProgram("python3") !== undefined)(
     const holder = spawn("python3", ["-c", LEASE, join(directory, "file-000")], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void holder.kill());
     await once(holder.stdout, "data");
-    const { diffId } = await runPass(newEngine(), index, { diffId: true, spool: undefined }, RANK, NEVER);
+    const { diffId } = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER);
     expect(diffId?.sha256).toBe(createHash("sha256").update(wholeTar(index)).digest("hex"));
   },
 );
 
 test("a pass hashes and compresses the whole tar, and frees all slots", async () => {
-  const engine = newEngine();
   const index = indexOf(tempTree(), 20);
   const tar = wholeTar(index);
   const spool = await ownSpool(tempTree());
-  const { diffId, blob } = await runPass(engine, index, { diffId: true, spool }, RANK, NEVER);
+  const { diffId, blob } = await runPass(pool, index, { diffId: true, spool }, RANK, NEVER);
   if (blob === undefined) throw new Error("no blob");
   spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
   const bytes = await copyOf(spool.read(0));
@@ -102,11 +97,10 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
     crc32: crc32(tar),
   });
   expect(gunzipSync(bytes).equals(tar)).toBe(true);
-  await expectAllSlotsFree(engine);
+  await expectAllSlotsFree();
 });
 
 test("every digest of every block is told before the pass ends, even if the threads' answers come first", async () => {
-  const engine = newEngine();
   const index = indexOf(tempTree(), 2);
   const spool = await ownSpool(tempTree());
   const digest = pool.digest.bind(pool);
@@ -118,26 +112,25 @@ test("every digest of every block is told before the pass ends, even if the thre
   onTestFinished(() => unheard.mockRestore());
   const told: string[] = [];
   const work = new LayerWork("a", () => undefined, { block: () => undefined, digest: (_, kind) => told.push(kind) });
-  const { blob } = await runPass(engine, index, { diffId: true, spool, work }, RANK, NEVER);
+  const { blob } = await runPass(pool, index, { diffId: true, spool, work }, RANK, NEVER);
   spool.complete({ digest: `sha256:${blob?.sha256}` as Digest, size: blob?.size ?? 0 });
   await spool.release();
   const blocks = blockCount(index);
   expect(told.sort()).toEqual([...Array(blocks).fill("blob"), ...Array(blocks).fill("diff-id")]);
-  await expectAllSlotsFree(engine);
+  await expectAllSlotsFree();
 });
 
 test.each([0, 1, 10, 19])("a change of file %i fails the pass with its name, and frees all slots", async (broken) => {
-  const engine = newEngine();
   const directory = tempTree();
   const index = indexOf(directory, 20, broken);
   const spool = await ownSpool(tempTree());
-  const fault = await rejectionOf(runPass(engine, index, { diffId: true, spool }, RANK, NEVER));
+  const fault = await rejectionOf(runPass(pool, index, { diffId: true, spool }, RANK, NEVER));
   spool.fail(fault);
   expect(fault).toMatchObject({
     code: "EXPORT_LAYER_CHANGED",
     message: expect.stringContaining(`${join(directory, `file-${String(broken).padStart(3, "0")}`)} had `),
   });
-  await expectAllSlotsFree(engine);
+  await expectAllSlotsFree();
 });
 
 describe("a file of several blocks that changes between two of them", () => {
@@ -145,10 +138,9 @@ describe("a file of several blocks that changes between two of them", () => {
 
   /** Runs a pass that makes one block at a time. @param act called after each block with the number made so far */
   async function passOver(path: string, act: (blocksMade: number) => void) {
-    const engine = newEngine();
     const { size, mtimeMs, ctimeMs } = statSync(path);
     const index = buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);
-    const held = await acquireSlots(engine, pool.arena.slots - 1);
+    const held = await acquireSlots(pool.slots.size - 1);
     const makeBlock = pool.block.bind(pool);
     let made = 0;
     const blocks = vi.spyOn(pool, "block").mockImplementation(async (task) => {
@@ -157,12 +149,12 @@ describe("a file of several blocks that changes between two of them", () => {
       return done;
     });
     onTestFinished(() => blocks.mockRestore());
-    const result = await runPass(engine, index, { diffId: true, spool: undefined }, RANK, NEVER).then(
+    const result = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER).then(
       ({ diffId, touched }) => ({ sha256: diffId?.sha256, touched }),
       (error: unknown) => error,
     );
     for (const slot of held) slot.release();
-    await expectAllSlotsFree(engine);
+    await expectAllSlotsFree();
     return { result, made };
   }
 
@@ -240,47 +232,43 @@ test.each([
   { code: "EXPORT_LAYER_SPOOL", flag: "-spool-dir" },
   { code: "EXPORT_LAYOUT_WRITE", flag: "-layout-dir" },
 ] as const)("a full disk fails the pass with $code, and frees all slots", async ({ code, flag }) => {
-  const engine = newEngine();
   const full = openSync("/dev/full", "w");
   onTestFinished(() => closeSync(full));
   const file = { fileDescriptor: full, directory: "/full", code };
   const products = { diffId: true, spool: { file, offset: 0, grow: () => undefined } };
   const index = indexOf(tempTree(), 20);
-  expect(await rejectionOf(runPass(engine, index, products, RANK, NEVER))).toMatchObject({
+  expect(await rejectionOf(runPass(pool, index, products, RANK, NEVER))).toMatchObject({
     code,
     message: "failed to write compressed layer to /full: no space left on device",
     hint: expect.stringContaining(flag),
   });
-  await expectAllSlotsFree(engine);
+  await expectAllSlotsFree();
 });
 
 test("abort before, and while blocks are made", async () => {
-  const engine = newEngine();
   const index = indexOf(tempTree(), 20);
   const reason = new Error("stop");
   const products = { diffId: true, spool: undefined };
-  expect(await rejectionOf(runPass(engine, index, products, RANK, AbortSignal.abort(reason)))).toBe(reason);
-  await expectAllSlotsFree(engine);
+  expect(await rejectionOf(runPass(pool, index, products, RANK, AbortSignal.abort(reason)))).toBe(reason);
+  await expectAllSlotsFree();
 
-  const busy = newEngine();
   const controller = new AbortController();
   const spool = await ownSpool(tempTree());
-  const running = runPass(busy, index, { diffId: true, spool }, RANK, controller.signal);
+  const running = runPass(pool, index, { diffId: true, spool }, RANK, controller.signal);
   await spool.reaches(20); // more than the gzip header: some block has been written
   controller.abort(reason);
   expect(await rejectionOf(running)).toBe(reason);
   spool.fail(reason);
-  await expectAllSlotsFree(busy);
+  await expectAllSlotsFree();
 });
 
 test("two passes share the slots; the more urgent one's blocks go first", async () => {
-  const engine = newEngine();
   const [app, cache] = [indexOf(tempTree(), 40), indexOf(tempTree(), 40)];
   const blocks = vi.spyOn(pool, "block");
   onTestFinished(() => blocks.mockRestore());
-  const held = await acquireSlots(engine);
+  const held = await acquireSlots();
   const run = (index: TarIndex, priority: number) =>
-    runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
+    runPass(pool, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
   const both = [run(cache, 1), run(app, 0)];
   for (const slot of held) slot.release();
   await Promise.all(both);
@@ -290,5 +278,5 @@ test("two passes share the slots; the more urgent one's blocks go first", async 
   expect(asked.length).toBe(blockCount(app) + blockCount(cache));
   // Both got slots while some were free; from then on, slots go to the app image.
   expect(cacheBefore).toBeLessThanOrEqual(pool.arena.slots);
-  await expectAllSlotsFree(engine);
+  await expectAllSlotsFree();
 });

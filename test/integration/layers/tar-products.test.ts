@@ -47,7 +47,7 @@ const NOTHING: LayerProducts = { blob: false, tarStream: false, tarFiles: [] };
 const ZERO: LayerCounters = { reads: 0, hashes: 0, compressions: 0, uploads: 0, tarFiles: 0, tarStreams: 0 };
 
 function newStore(): LayerStore {
-  return new LayerStore(pool, WORKERS, tempTree());
+  return new LayerStore(pool, tempTree());
 }
 
 async function blobOf(layer: Layer): Promise<Buffer> {

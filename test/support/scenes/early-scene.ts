@@ -39,9 +39,10 @@ export class EarlyScene {
   readonly #pool: WorkerPool;
   readonly #builder: EarlyBuilder;
 
-  constructor(pool: WorkerPool) {
+  /** @param threads for early layers */
+  constructor(pool: WorkerPool, threads = pool.workers) {
     this.#pool = pool;
-    this.#builder = new EarlyBuilder(pool, new SpoolFiles(this.spoolDir, 8));
+    this.#builder = new EarlyBuilder(pool, threads, new SpoolFiles(this.spoolDir, 8));
   }
 
   /** Begins the layer, as it is begun while a build runs. */
@@ -80,6 +81,10 @@ export class EarlyScene {
     return this.#store(this.layers).layer(planOf(source, { key: layerKey(source), ...plan }), NEVER);
   }
 
+  endBuild(): void {
+    this.#builder.liftLimit();
+  }
+
   async export(source: DirectorySource): Promise<ExportedLayer> {
     return await finished(this.layer(source));
   }
@@ -89,7 +94,7 @@ export class EarlyScene {
   }
 
   #store(early: EarlyLayerStore | undefined): LayerStore {
-    return new LayerStore(this.#pool, 2, this.spoolDir, { early });
+    return new LayerStore(this.#pool, this.spoolDir, { early });
   }
 }
 

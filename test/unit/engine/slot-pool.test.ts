@@ -5,7 +5,8 @@ const RANK = { priority: 0, order: 0 };
 
 /** The order of grants if all ask while every slot is taken. */
 async function order(isAppAhead: boolean): Promise<readonly string[]> {
-  const pool = new SlotPool(2, 1, () => isAppAhead);
+  const pool = new SlotPool(2);
+  pool.limitBackground(1, () => isAppAhead);
   const held = [await pool.acquire(RANK), await pool.acquire(RANK)];
   const went: string[] = [];
   const ask = async (name: string, priority: 0 | 1) => {
