@@ -82,6 +82,15 @@ export function headerOf(response: Pick<HttpResponse, "headers">, name: string):
 
 const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
 
+/** Default: {@link DEFAULT_TIMEOUTS}, the system's clock, unlimited connections, and uploads by the calling thread. */
+export interface HttpOptions {
+  readonly timeouts?: Timeouts | undefined;
+  readonly clock?: Clock | undefined;
+  /** Limit per route. */
+  readonly connections?: number | undefined;
+  readonly uploadThreads?: UploadThreads | undefined;
+}
+
 /**
  * Single HTTP/1.1 requests over kept-alive connections; no redirects, credentials or retries. HTTP/1.1, because an
  * upload on its own connection is not limited by the windows that HTTP/2 streams share. A host that throttles gets no
@@ -97,18 +106,12 @@ export class Http {
   /** Origins: a port may answer over HTTP although its TLS fails. */
   readonly #responded = new Set<string>();
 
-  constructor(
-    environment: Environment,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    clock?: Clock,
-    connections?: number,
-    uploadThreads?: UploadThreads,
-  ) {
+  constructor(environment: Environment, options: HttpOptions = {}) {
+    this.timeouts = withinBudget(options.timeouts ?? DEFAULT_TIMEOUTS);
     this.#environment = environment;
-    this.timeouts = withinBudget(timeouts);
-    this.#clock = clock;
-    this.#routes = new Routes(environment, connections);
-    this.#uploadThreads = uploadThreads;
+    this.#clock = options.clock;
+    this.#routes = new Routes(environment, options.connections);
+    this.#uploadThreads = options.uploadThreads;
   }
 
   /**

@@ -32,9 +32,10 @@ const WORK = { priority: 0 };
 
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
-    const { timeouts } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 });
+    const { timeouts } = new Http({}, { timeouts: { ...DEFAULT_TIMEOUTS, budgetMs: 8000 } });
     expect(timeouts).toMatchObject({ connectMs: 8000, responseMs: 8000, commitMs: 8000, stallMs: 8000 });
-    expect(new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 0 }).timeouts.commitMs).toBe(DEFAULT_TIMEOUTS.commitMs);
+    const withoutRetries = new Http({}, { timeouts: { ...DEFAULT_TIMEOUTS, budgetMs: 0 } });
+    expect(withoutRetries.timeouts.commitMs).toBe(DEFAULT_TIMEOUTS.commitMs);
   });
 
   test("silence in the middle of a body uses up the budget", async () => {

@@ -2,8 +2,7 @@ import type { Keychain } from "../../auth/keychain.ts";
 import { BackgroundGate } from "../../concurrency/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK, settledWithin } from "../../concurrency/clock.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
-import { DEFAULT_TIMEOUTS, Http, type Timeouts } from "../../http/http.ts";
-import type { UploadThreads } from "../../http/upload-threads.ts";
+import { Http, type HttpOptions, type Timeouts } from "../../http/http.ts";
 import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../process/environment.ts";
@@ -13,17 +12,13 @@ import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
 import { CANCEL_TIMEOUT_MS } from "./upload-recovery.ts";
 
-/** `connections` is a limit per registry, and must exceed the uploads. Without `uploadThreads` the main thread sends all. */
-export interface RegistriesOptions {
+/** The `connections` must exceed the uploads. */
+export interface RegistriesOptions extends HttpOptions {
   readonly keychain: Keychain;
   readonly insecureRegistries: readonly string[];
   readonly uploadConcurrency: number;
-  readonly connections?: number;
-  readonly uploadThreads?: UploadThreads | undefined;
   readonly environment: Environment;
   readonly logger: Logger;
-  readonly timeouts?: Timeouts;
-  readonly clock?: Clock;
   readonly onRetry?: RetryObserver;
 }
 
@@ -53,8 +48,7 @@ export class Registries {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#gate = new BackgroundGate(this.#clock);
-    const { environment, timeouts = DEFAULT_TIMEOUTS, connections, uploadThreads } = options;
-    this.#http = new Http(environment, timeouts, this.#clock, connections, uploadThreads);
+    this.#http = new Http(options.environment, options);
     this.#timeouts = this.#http.timeouts;
   }
 

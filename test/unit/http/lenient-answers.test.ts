@@ -238,7 +238,7 @@ test("an unrequested protocol switch is an error", async () => {
 
 test("a stalled response times out", async () => {
   const server = await serve(`${OK}Content-Length: 9\r\n\r\nok`);
-  const http = new Http({}, { ...client().timeouts, stallMs: 100 });
+  const http = new Http({}, { timeouts: { ...client().timeouts, stallMs: 100 } });
   onTestFinished(() => http.close());
   expect(await rejectionOf(read(http, requestTo(server)))).toMatchObject({
     message: expect.stringMatching(/: timeout awaiting response body$/),
