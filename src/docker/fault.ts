@@ -1,7 +1,7 @@
 import { Fault, type FaultCode } from "../errors/fault.ts";
 import { goReason, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
-import { HttpError } from "../http/dial.ts";
+import { HttpError } from "../http/http-error.ts";
 import { describeProxyOrLookup } from "../http/network-faults.ts";
 import { certificateHint, isBadCertificate } from "../http/network-hints.ts";
 import { isPlainHttp, isUntrusted, tlsFailure } from "../http/tls-failures.ts";

@@ -4,32 +4,12 @@ import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import { messageOf } from "../errors/fault.ts";
+import type { Address } from "./address.ts";
 import { lookupInHostsFile, withoutFinalDot } from "./hosts-file.ts";
+import { HttpError, isConnectTimeout } from "./http-error.ts";
 import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
 import { certificateFailure } from "./tls-failures.ts";
-
-export class HttpError extends Error {
-  readonly code: string;
-  readonly syscall?: string;
-  readonly address?: string;
-  readonly port?: number;
-  readonly silentMs?: number;
-  readonly isFirst?: boolean;
-  readonly data?: string;
-  /** The certificate of the server failed its verification. */
-  readonly hasBadCertificate?: boolean;
-
-  constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
-    super(message);
-    this.code = code;
-    Object.assign(this, details);
-  }
-}
-
-export function isConnectTimeout(error: unknown): boolean {
-  return error instanceof HttpError && error.code === "HTTP_CONNECT_TIMEOUT";
-}
 
 /**
  * As in Go's net/dial.go: the delay before the other address family is tried in parallel (RFC 6555, `FallbackDelay`),
@@ -39,22 +19,6 @@ const FALLBACK_MS = 300;
 const MIN_ADDRESS_MS = 2000;
 
 const KEEP_ALIVE_MS = 30_000;
-
-export const DEFAULT_PORT: Readonly<Record<string, string>> = {
-  "http:": "80",
-  "https:": "443",
-  "socks5:": "1080",
-  "socks5h:": "1080",
-};
-
-export function addressOf({ hostname, port, protocol }: URL): { readonly host: string; readonly port: number } {
-  return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port || DEFAULT_PORT[protocol]) };
-}
-
-/** @param address an IP address, without brackets */
-export function familyOf(address: string): "ipv4" | "ipv6" {
-  return isIP(address) === 4 ? "ipv4" : "ipv6";
-}
 
 export interface DialOptions {
   readonly timeoutMs: number;
@@ -158,7 +122,7 @@ export function dialUnix(path: string, options: DialOptions): Promise<Socket> {
  */
 export async function secure(
   open: () => Promise<Socket>,
-  address: ReturnType<typeof addressOf>,
+  address: Address,
   settings: TlsSettings,
   left: () => DialOptions,
 ): Promise<TLSSocket> {
@@ -173,13 +137,13 @@ export async function secure(
   return await shakeHands(await open(), address, settings, left());
 }
 
-function serverOf({ host, port }: ReturnType<typeof addressOf>): string {
+function serverOf({ host, port }: Address): string {
   return `${withoutFinalDot(host)}:${port}`;
 }
 
 function shakeHands(
   socket: Socket,
-  address: ReturnType<typeof addressOf>,
+  address: Address,
   { secureContext, rejectUnauthorized, sessions }: TlsSettings,
   options: DialOptions,
   session?: Buffer,

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { messageOf } from "../errors/fault.ts";
 import { isSystemError } from "../go/errno.ts";
-import { HttpError, isConnectTimeout } from "./dial.ts";
 import { RegistryFault, redactUrl, UNREACHABLE } from "./faults.ts";
+import { HttpError, isConnectTimeout } from "./http-error.ts";
 import { isBadCertificate, isHttp2, networkHint } from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";

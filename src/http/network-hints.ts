@@ -1,4 +1,4 @@
-import { HttpError } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
 import { isHttp2Only, isPlainHttp, isUntrusted, tlsHint } from "./tls-failures.ts";
 import { type ProxyFailure, ProxyRefusal } from "./tunnel.ts";

@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
-import { addressOf, DEFAULT_PORT, familyOf } from "./dial.ts";
+import { addressOf, DEFAULT_PORT, familyOf } from "./address.ts";
 import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**

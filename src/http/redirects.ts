@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
+import { addressOf, familyOf } from "./address.ts";
 import { discard } from "./body.ts";
-import { addressOf, familyOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
 import { withoutFinalDot } from "./hosts-file.ts";
 import { type Http, type HttpRequest, type HttpResponse, headerOf } from "./http.ts";

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { goQuote } from "../go/format.ts";
-import { HttpError } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 
 /** Go's limits: `MaxResponseHeaderBytes`, and for lines between chunks `maxLineLength` (net/http/internal). */
 export const MAX_HEAD_BYTES = 10 << 20;

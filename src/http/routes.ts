@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { addressOf, dial, secure } from "./dial.ts";
+import { addressOf } from "./address.ts";
+import { dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
 import { Connections, type RawRequest } from "./transport.ts";
 import { commonHeaders, connectThrough, connectThroughSocks, throughProxy } from "./tunnel.ts";

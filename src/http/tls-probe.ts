@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect, isIP } from "node:net";
-import { addressOf } from "./dial.ts";
+import { addressOf } from "./address.ts";
 
 const PROBE_TIMEOUT_MS = 300;
 

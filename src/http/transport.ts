@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
 import { Client, type Dispatcher, errors, Pool } from "undici";
-import { HttpError } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
 
 /** One chunk besides the one in the socket, because blobs reuse their chunks soon. */

@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { messageOf } from "../errors/fault.ts";
-import { type DialOptions, HttpError, opening } from "./dial.ts";
+import type { Address } from "./address.ts";
+import { type DialOptions, opening } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
 
 /**
@@ -131,7 +133,7 @@ const SOCKS_ADDRESS_BYTES: Readonly<Record<number, number>> = { 1: 4, 4: 16 };
 export async function connectThroughSocks(
   socket: Socket,
   proxy: URL,
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port }: Address,
   options: DialOptions,
 ): Promise<Socket> {
   const refusal = (text: string, isTemporary: boolean) =>

@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { Fault } from "../errors/fault.ts";
 import { fromWire, toWire, type WireFault } from "../errors/wire.ts";
-import { HttpError } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
 import type { RawRequest, RawResponse } from "./transport.ts";

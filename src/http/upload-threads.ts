@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { TaskThreads } from "../concurrency/task-threads.ts";
 import { messageOf } from "../errors/fault.ts";
-import { HttpError } from "./dial.ts";
+import { HttpError } from "./http-error.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
 import type { RawRequest, RawResponse } from "./transport.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { dockerNetworkFault, dockerResponseFault } from "../../../src/docker/fault.ts";
 import type { DockerHost } from "../../../src/docker/host.ts";
-import { HttpError } from "../../../src/http/dial.ts";
+import { HttpError } from "../../../src/http/http-error.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "../../../src/http/tunnel.ts";
 

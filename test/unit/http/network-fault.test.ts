@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
-import { HttpError } from "../../../src/http/dial.ts";
 import { RegistryFault } from "../../../src/http/faults.ts";
+import { HttpError } from "../../../src/http/http-error.ts";
 import { networkFault } from "../../../src/http/network-faults.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
 import { ProxyFailure } from "../../../src/http/tunnel.ts";
