@@ -10,7 +10,7 @@ const TABLE = {
   process: { may: ["errors", "go"], types: ["logger.ts"] },
   concurrency: { may: [] },
   oci: { may: ["errors", "go"] },
-  cnb: { may: ["errors", "go"], types: ["logger.ts", "plan"] },
+  cnb: { may: ["errors", "go"], types: ["logger.ts"] },
   files: { may: ["errors", "go"] },
   plan: { may: ["cnb", "errors", "go", "oci"], types: ["inputs"] },
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },

@@ -1,9 +1,5 @@
-import { readdir } from "node:fs/promises";
-import { posix } from "node:path";
 import { Fault } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
-import type { ExportSettings } from "../plan/inputs.ts";
-import { gates } from "./api.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
 /**
@@ -11,7 +7,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
  * (docs/compatibility.md#experimental-features): `quiet` is silent, `error` fails, any other word warns.
  * @throws Fault with exit code 1, after an error line that names the feature
  */
-function guardExperimental(feature: string, mode: string, logger: Logger): void {
+export function guardExperimental(feature: string, mode: string, logger: Logger): void {
   const requested = `Platform requested experimental feature '${feature}'`;
   if (mode === "quiet") return;
   if (mode !== "error") {
@@ -23,19 +19,4 @@ function guardExperimental(feature: string, mode: string, logger: Logger): void 
     exitCode: EXIT_CODES.failed,
     hint: "Set CNB_EXPERIMENTAL_MODE to warn or quiet.",
   });
-}
-
-export function guardLayout(settings: ExportSettings, logger: Logger): void {
-  if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
-}
-
-export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
-  if (gates(settings.platformApi).allowsDockerfiles) return;
-  if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
-}
-
-async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
-  if (extendedDir === "") return false;
-  const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);
-  return entries.length > 0;
 }

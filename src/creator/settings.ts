@@ -3,7 +3,6 @@ import { parseEnvironmentAuth } from "../auth/docker-config.ts";
 import { readRun, readStack } from "../build-output/run-images.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { guardLayout } from "../cnb/experimental.ts";
 import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
 import { failTo, withContext } from "../errors/fault.ts";
 import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "../inputs/flags.ts";
@@ -11,6 +10,7 @@ import type { ParsedCommand } from "../inputs/parse.ts";
 import {
   argumentFault,
   checkSettings,
+  guardLayout,
   initialSettings,
   type ProcessContext,
   type ReferenceSettings,

@@ -1,11 +1,12 @@
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
+import { join, posix } from "node:path";
 import { readExtendedConfig, readExtendedImage } from "../build-output/extended-image.ts";
 import { findSboms, SbomCopies } from "../build-output/sboms.ts";
 import { type OpeningCache, openCache } from "../caches/open.ts";
 import { gates } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { guardDockerfiles } from "../cnb/experimental.ts";
+import { guardExperimental } from "../cnb/experimental.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import type { TaskScope } from "../concurrency/task-scope.ts";
 import type { RunImage, SourceImage } from "../destinations/destination.ts";
@@ -14,7 +15,7 @@ import { appImageDamage } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { planApp } from "../plan/app.ts";
-import type { BuildpackLayers, PlanInputs } from "../plan/inputs.ts";
+import type { BuildpackLayers, ExportSettings, PlanInputs } from "../plan/inputs.ts";
 import type { AppPlan } from "../plan/steps.ts";
 import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
@@ -141,4 +142,15 @@ async function readPlanInputs(
 async function diffIdsOf(image: OpeningImages["previous"]): Promise<readonly string[]> {
   const opened = await image.catch(() => undefined);
   return opened?.config.rootfs.diff_ids ?? [];
+}
+
+export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
+  if (gates(settings.platformApi).allowsDockerfiles) return;
+  if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
+}
+
+async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
+  if (extendedDir === "") return false;
+  const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);
+  return entries.length > 0;
 }

@@ -1,7 +1,7 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { guardLayout } from "../cnb/experimental.ts";
+import { guardExperimental } from "../cnb/experimental.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
@@ -181,6 +181,10 @@ export async function resolveSettings(
   });
   guardLayout(resolved.settings, logger);
   return resolved;
+}
+
+export function guardLayout(settings: ReferenceSettings, logger: Logger): void {
+  if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
 }
 
 /** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */

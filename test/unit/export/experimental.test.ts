@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { guardDockerfiles } from "../../../src/cnb/experimental.ts";
+import { guardDockerfiles } from "../../../src/export/prepare.ts";
 import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import { initialSettings, resolveTuning } from "../../../src/inputs/settings.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
