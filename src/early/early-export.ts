@@ -15,7 +15,7 @@ import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts";
-import { layerKey } from "../plan/layers.ts";
+import { APP_PRIORITY, CACHE_PRIORITY, layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
 import { lowerThreads } from "../process/priority.ts";
@@ -176,8 +176,9 @@ export class EarlyExport implements EarlyWork {
   #candidates(buildpack: GroupElement, layers: readonly BuildpackLayer[], { metadata }: Analyzed): Candidate[] {
     const { settings } = this.#options;
     const hasBlobs = !settings.daemon && !settings.layout;
+    const hasCache = settings.cacheImage !== "" || settings.cacheDir !== "";
     return layers
-      .filter(({ launch, cache, hasContents }) => (launch || cache) && hasContents)
+      .filter(({ launch, cache, hasContents }) => (launch || (cache && hasCache)) && hasContents)
       .map(({ id, name, path, launch }) => {
         const record = launch ? recordOf(metadata.buildpacks, buildpack.id, name) : undefined;
         return {
@@ -185,6 +186,7 @@ export class EarlyExport implements EarlyWork {
           source: directorySource(path, settings),
           expected: record === undefined ? [] : [record.diffId],
           blob: launch && hasBlobs,
+          priority: launch ? APP_PRIORITY : CACHE_PRIORITY,
           dueMs: this.#clock.now(),
           retryMs: FIRST_RETRY_MS,
         };

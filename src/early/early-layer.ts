@@ -5,7 +5,7 @@ import { Fault, messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
-import type { DirectorySource } from "../plan/layers.ts";
+import type { DirectorySource, Priority } from "../plan/layers.ts";
 import { canShowChanges, hasWriter } from "./change-detection.ts";
 import { LayerFiles } from "./layer-files.ts";
 
@@ -14,6 +14,7 @@ export interface EarlyPlan {
   readonly source: DirectorySource;
   readonly expected: readonly string[];
   readonly blob: boolean;
+  readonly priority: Priority;
 }
 
 /**

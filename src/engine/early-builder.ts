@@ -10,7 +10,7 @@ import { PriorityLimiter } from "../concurrency/limiter.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
-import { APP_PRIORITY, type DirectorySource } from "../plan/layers.ts";
+import { APP_PRIORITY, type DirectorySource, type Priority, type Rank } from "../plan/layers.ts";
 import { type PassPool, type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { maxBlobSize, PendingSpool, SpooledBlob } from "./spool.ts";
@@ -53,6 +53,12 @@ export interface EarlyLayers {
 interface WantedProducts {
   readonly expected: readonly string[];
   readonly blob: boolean;
+  readonly priority: Priority;
+}
+
+interface PassWish {
+  readonly diffId: boolean;
+  readonly blob: PendingSpool | undefined;
 }
 
 /** Builds layers on some of the export's compressing threads, which know the code when the export begins. */
@@ -101,19 +107,20 @@ export class EarlyBuilder {
   }
 
   async #make(
-    { expected, blob: isBlobWanted }: WantedProducts,
+    { expected, blob: isBlobWanted, priority }: WantedProducts,
     tar: TarIndex,
     blob: PendingSpool,
     work: LayerWork,
     signal: AbortSignal,
   ): Promise<EarlyLayer> {
     const isUnconditional = isBlobWanted && expected.length === 0;
-    const first = await this.#pass(tar, { diffId: true, blob: isUnconditional ? blob : undefined }, work, signal);
+    const pass = (products: PassWish) => this.#pass(tar, products, { priority, order: 0 }, work, signal);
+    const first = await pass({ diffId: true, blob: isUnconditional ? blob : undefined });
     const { diffId } = first;
     if (diffId === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
     const isKnown = expected.includes(`sha256:${diffId.sha256}`);
     if (!isBlobWanted || isUnconditional || isKnown) return { diffId, blob: first.blob };
-    const second = await this.#pass(tar, { diffId: false, blob }, work, signal);
+    const second = await pass({ diffId: false, blob });
     if (second.crc32 === diffId.crc32) return { diffId, blob: second.blob };
     await second.blob?.spool.release();
     throw new Fault("EXPORT_LAYER_CHANGED", "the layer's contents changed between hashing and compressing them");
@@ -121,13 +128,13 @@ export class EarlyBuilder {
 
   async #pass(
     tar: TarIndex,
-    { diffId, blob }: { readonly diffId: boolean; readonly blob: PendingSpool | undefined },
+    { diffId, blob }: PassWish,
+    rank: Rank,
     work: LayerWork,
     signal: AbortSignal,
   ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "diffId" | "crc32">> {
     try {
       const spool = await blob?.open(this.#openSpool(tar));
-      const rank = { priority: APP_PRIORITY, order: 0 };
       const result = await runPass(this.#limited, tar, { diffId, spool, work }, rank, signal);
       if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
       const { blob: done } = result;

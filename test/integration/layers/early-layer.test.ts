@@ -21,7 +21,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { StampedBuild } from "../../../src/early/early-layer.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
-import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
+import { APP_PRIORITY, CACHE_PRIORITY, type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
 import { fastestGzip, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
@@ -132,6 +132,23 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     blocks.mockImplementation(makeBlock);
     for (const go of held) go();
     await layer;
+  });
+
+  test("that only the cache takes waits for the app image's if it is half made when the build ends", async () => {
+    const scene = new EarlyScene(pool);
+    const rank = { priority: APP_PRIORITY, order: 0 };
+    const held = await Promise.all(Array.from({ length: pool.slots.size }, () => pool.slots.acquire(rank)));
+    const blocks = vi.spyOn(pool, "block");
+    onTestFinished(() => blocks.mockRestore());
+    const { index, layer } = await started(scene, source(layerTree()), [], () => undefined, CACHE_PRIORITY);
+    const exported = scene.export(source(layerTree()));
+    await vi.waitFor(() => expect(pool.slots.waiting).toBe(2), WAIT);
+    held[0]?.release();
+    await exported;
+    for (const slot of held) slot.release();
+    await layer;
+    const order = blocks.mock.calls.map(([{ tar }]) => (tar === index ? "cache" : "app"));
+    expect(order).toEqual(["app", "app", "cache", "cache"]);
   });
 
   test("leaves nothing open if it is released before its blob is requested", async () => {

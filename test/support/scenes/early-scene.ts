@@ -9,7 +9,13 @@ import { LayerStore } from "../../../src/engine/layer-store.ts";
 import type { WorkerPool } from "../../../src/engine/pool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
-import { type DirectorySource, type LayerPlan, layerKey } from "../../../src/plan/layers.ts";
+import {
+  APP_PRIORITY,
+  type DirectorySource,
+  type LayerPlan,
+  layerKey,
+  type Priority,
+} from "../../../src/plan/layers.ts";
 import { NEVER, planOf } from "../build/layer-plans.ts";
 import { tempTree } from "../files/temp-tree.ts";
 import { WAIT } from "../runner/time-limits.ts";
@@ -50,9 +56,15 @@ export class EarlyScene {
     source: DirectorySource,
     expected: readonly string[] = [],
     upload: Parameters<EarlyLayerStore["add"]>[2] = () => undefined,
+    priority: Priority = APP_PRIORITY,
   ): Promise<EarlyStart> {
     const context = { spoolDir: this.spoolDir, session: process.pid };
-    const started = await startEarlyLayer(this.#builder, planOfEarly(source, expected), context, NEVER);
+    const started = await startEarlyLayer(
+      this.#builder,
+      { ...planOfEarly(source, expected), priority },
+      context,
+      NEVER,
+    );
     if (started.kind === "started") this.layers.add(layerKey(source), started.build, upload);
     return started;
   }
@@ -99,7 +111,7 @@ export class EarlyScene {
 }
 
 function planOfEarly(source: DirectorySource, expected: readonly string[]): EarlyPlan {
-  return { id: "bp:layer", source, expected, blob: true };
+  return { id: "bp:layer", source, expected, blob: true, priority: APP_PRIORITY };
 }
 
 async function finished(layer: Layer): Promise<ExportedLayer> {
