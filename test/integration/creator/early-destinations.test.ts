@@ -9,7 +9,6 @@ import { verifyLayout, writeRunLayout } from "../../support/images/layout.ts";
 import { readEvents } from "../../support/process/exporter.ts";
 import { IS_TRUSTED } from "../../support/scenes/early-scene.ts";
 
-/** Hashing it takes long enough to be seen. */
 const JRE = layerScript("jre", "truncate -s 10M lib; echo one > release");
 
 interface Destination {
@@ -23,12 +22,12 @@ function writableDirectory(): string {
   return directory;
 }
 
-/** Builds with two buildpacks; the second one waits until the first one's layer was hashed. */
+/** Builds with two buildpacks; the second one waits until the first one's layer is being hashed. */
 async function buildEarly(early: EarlyBuild, { flags, env }: Destination, image: string) {
   const events = join(writableDirectory(), "events");
   early.buildpacks({ first: JRE });
   const running = early.start({ flags: [...flags, "-events", events], env, images: [image] });
-  await early.untilMade(running);
+  await early.untilRead("jre/release");
   expect(early.isSecondRunning).toBe(true);
   expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
   return readEvents(events);
@@ -40,10 +39,7 @@ async function buildLate(early: EarlyBuild, { flags, env }: Destination, image: 
   expect(run).toMatchObject({ exitCode: 0 });
 }
 
-const HASHED = [
-  expect.objectContaining({ event: "layer-hashed", id: "early/first:jre", early: true }),
-  expect.objectContaining({ event: "summary", earlyLayers: 1 }),
-];
+const HASHED = expect.objectContaining({ event: "layer-hashed", id: "early/first:jre", early: true });
 
 /** A layer's work in passes of the export. */
 function workOn(events: Awaited<ReturnType<typeof buildEarly>>, id: string) {
@@ -59,7 +55,7 @@ describe.runIf(IS_TRUSTED)("a layer for a daemon is hashed while the build runs"
     const runImage = (await docker().importRunImage("run:base")).slice("sha256:".length);
     writeAnalyzed(early.build.output, runImage);
     const events = await buildEarly(early, destination, "early");
-    expect(events).toEqual(expect.arrayContaining(HASHED));
+    expect(events).toContainEqual(HASHED);
     // Hashed early, then read once more for the daemon; nothing is compressed.
     expect(workOn(events, "early/first:jre")).toMatchObject({ reads: 1, hashes: 1, compressions: 0, tarStreams: 1 });
     await buildLate(early, destination, "late");
@@ -79,7 +75,7 @@ test.runIf(IS_TRUSTED)("a layer for a layout is hashed while the build runs, and
   };
   const pathOf = (name: string) => join(root, "layouts", "index.docker.io", "library", name, "latest");
   const events = await buildEarly(early, destination, "early");
-  expect(events).toEqual(expect.arrayContaining(HASHED));
+  expect(events).toContainEqual(HASHED);
   // Hashed early, then compressed into the layout.
   expect(workOn(events, "early/first:jre")).toMatchObject({ reads: 1, hashes: 1, compressions: 1 });
   await buildLate(early, destination, "late");

@@ -10,7 +10,7 @@ import { isRunning } from "../../support/network/server-process.ts";
 import { openSpools } from "../../support/open-spools.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/process/exporter.ts";
 import { findProgram } from "../../support/process/find-program.ts";
-import { threadNiceness, workerThreads } from "../../support/process/process-state.ts";
+import { threadNiceness } from "../../support/process/process-state.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 import { IS_TRUSTED } from "../../support/scenes/early-scene.ts";
 
@@ -58,8 +58,8 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const timeline = join(writableDirectory(), "timeline.json");
     early.buildpacks({ first: JRE });
     const running = early.start({ flags: ["-events", events, "-timeline", timeline] });
-    // The upload follows the blob, so it can end before the layer is judged; the threads end after both.
-    await Promise.all([early.untilUploaded(1), early.untilMade(running)]);
+    // The upload follows the blob, so it can end before the layer is judged.
+    await Promise.all([early.untilUploaded(1), early.untilMade()]);
     expect(early.isSecondRunning).toBe(true);
     const [digest = ""] = early.uploaded;
     const run = await early.finish(running);
@@ -144,7 +144,7 @@ python3 $FAKE_DIR/mapper.py $layers/classes/lib $FAKE_DIR/ready $FAKE_DIR/write 
 echo $! > $FAKE_DIR/mapper
 read -r ready < $FAKE_DIR/ready || true`;
       early.buildpacks({
-        first: `${layerScript("classes", SMALL)}\n${mapper}`,
+        first: [layerScript("classes", SMALL), layerScript("later", SMALL), mapper].join("\n"),
         second: "echo > $FAKE_DIR/write; read -r done < $FAKE_DIR/done || true",
       });
       const running = early.start();
@@ -152,10 +152,8 @@ read -r ready < $FAKE_DIR/ready || true`;
         const pid = Number(early.build.record("mapper"));
         if (pid !== 0 && isRunning(pid)) process.kill(pid);
       });
-      const { pid } = running.process;
-      await vi.waitFor(() => expect(workerThreads(pid)).not.toEqual([]), WAIT);
-      // Refused, or made.
-      await vi.waitFor(() => expect(workerThreads(pid).length === 0 || early.uploaded.length > 0).toBe(true), WAIT);
+      // By then the layer before it was refused, or made.
+      await early.untilRead("later");
       await sameAsWithout(early, await early.finish(running));
     },
   );
@@ -187,7 +185,7 @@ read -r ready < $FAKE_DIR/ready || true`;
         for (const [name, values] of Object.entries(niceness))
           expect([name, new Set(values)]).toEqual([name, new Set([names.includes(name) ? getPriority() : 19])]);
       }, WAIT);
-    const made = early.untilMade(running);
+    const made = early.untilMade();
     await untilLow();
     await made;
     await untilLow();
@@ -199,11 +197,11 @@ read -r ready < $FAKE_DIR/ready || true`;
     const [events, spool] = [eventsFile(), writableDirectory()];
     early.buildpacks({ first: SMALL_JRE });
     const running = early.start({ flags: ["-early", "compress", "-events", events, "-spool-dir", spool] });
-    await early.untilMade(running);
-    expect(openSpools(spool, running.process.pid)).toBe(1);
+    await vi.waitFor(() => expect(openSpools(spool, running.process.pid)).toBe(1), WAIT);
     expect(early.build.registry.count("POST", UPLOADS)).toBe(0);
     const run = await early.finish(running);
-    expect(readEvents(events).findLast(({ event }) => event === "summary")).toMatchObject({ earlyLayers: 1 });
+    const compressed = { event: "layer-compressed", id: "early/first:jre", early: true };
+    expect(readEvents(events)).toContainEqual(expect.objectContaining(compressed));
     await sameAsWithout(early, run);
   });
 

@@ -1,15 +1,12 @@
-import { closeSync, constants, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
 import type { ExporterRun, RunningExporter } from "../process/exporter.ts";
-import { workerThreads } from "../process/process-state.ts";
 import type { AuthOptions } from "../registry/auth.ts";
 import { WAIT } from "../runner/time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
-/** Layers are made early by one compressing thread and at most two that hash; the export's threads are these, and one that hashes. */
 const WORKERS = 3;
-const MOST_EARLY_THREADS = 3;
 
 /**
  * Two buildpacks, run as the builder of a lifecycle runs them: as its children, each with its layers directory as an
@@ -99,9 +96,18 @@ done\n`;
     return commits.map(({ target }) => new URL(target, "http://registry").searchParams.get("digest") ?? "");
   }
 
-  /** Waits for the export's own threads, which start when all layers that can be made early are made. */
-  async untilMade({ process: { pid } }: RunningExporter): Promise<void> {
-    await vi.waitFor(() => expect(workerThreads(pid).length).toBeGreaterThan(MOST_EARLY_THREADS), WAIT);
+  /** Waits for the first requests of the export to its registries, which are sent when all layers are made. */
+  async untilMade(): Promise<void> {
+    await vi.waitFor(() => expect(this.build.registry.count("HEAD", /\/run\/manifests\//)).toBe(1), WAIT);
+  }
+
+  /** Waits until a file or directory of the first buildpack is read for the first time since it changed. */
+  async untilRead(path: string): Promise<void> {
+    const absolute = join(this.build.output.layersDir, "early_first", path);
+    await vi.waitFor(() => {
+      const { atimeNs, mtimeNs } = statSync(absolute, { bigint: true });
+      expect(atimeNs).toBeGreaterThan(mtimeNs);
+    }, WAIT);
   }
 
   async untilUploaded(count: number): Promise<void> {

@@ -24,12 +24,6 @@ export function threadNiceness(pid: number | undefined): Record<string, readonly
   return found;
 }
 
-/** IDs of the worker threads of a process of Node's. */
-export function workerThreads(pid: number | undefined): string[] {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return threads.filter((thread) => readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8") === "WorkerThread\n");
-}
-
 /** True if writes to the descriptor block, for this process and for all that share its description. */
 export function blocks(pid: number | undefined, descriptor: number): boolean {
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1];
