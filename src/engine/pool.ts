@@ -160,15 +160,25 @@ export class WorkerPool {
   }
 
   #onThreadDeath(error: unknown): void {
-    if (this.#isClosing) return;
-    this.#death ??= deathFault(error);
+    if (!this.#isClosing) this.#rejectTasks(deathFault(error));
+  }
+
+  #rejectTasks(fault: Fault): void {
+    this.#death ??= fault;
     for (const reject of this.#waiting) reject(this.#death);
   }
 
-  /** A thread that a system call holds for longer than {@link CLOSE_TIMEOUT_MS} is left behind. */
+  /**
+   * Rejects all tasks once no thread works on their files. A thread that a system call holds for longer than
+   * {@link CLOSE_TIMEOUT_MS} is left behind.
+   */
   async close(): Promise<void> {
     this.#isClosing = true;
-    if (this.#threads !== undefined) await settledWithin(CLOSE_TIMEOUT_MS, this.#threads.close());
+    if (this.#threads === undefined) return;
+    const ended = this.#threads.close().then(() => {
+      this.#rejectTasks(new Fault("EXPORT_CANCELLED", "the worker threads were ended"));
+    });
+    await settledWithin(CLOSE_TIMEOUT_MS, ended);
   }
 }
 

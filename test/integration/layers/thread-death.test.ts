@@ -47,3 +47,13 @@ test("a thread's reply to another task is a fault", async () => {
     message: "a worker thread replied hash-file-done, not copy-done",
   });
 });
+
+test("the end of a pool fails tasks in progress, and later ones", async () => {
+  const entry = join(tempTree({ "busy.cjs": "module.exports = () => new Promise(() => undefined);" }), "busy.cjs");
+  const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
+  const copy = () => rejectionOf(pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, SPOOL));
+  const running = copy();
+  await pool.close();
+  expect(await running).toMatchObject({ code: "EXPORT_CANCELLED" });
+  expect(await copy()).toMatchObject({ code: "EXPORT_CANCELLED" });
+});
