@@ -154,6 +154,7 @@ export class EarlyExport implements EarlyWork {
       }
       const resources = this.#resources;
       if (resources === undefined) continue;
+      signal.throwIfAborted();
       const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
       const retries = due.length === 0 ? [] : await this.#buildAll(due, resources, builderPid);
       waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...retries];
@@ -244,6 +245,7 @@ export class EarlyExport implements EarlyWork {
     const half = Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2));
     const capacity = fitCapacity({ ...tuning, workers: half });
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
+    this.#ended.signal.throwIfAborted();
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {
       const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);

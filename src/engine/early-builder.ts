@@ -86,15 +86,15 @@ export class EarlyBuilder {
   }
 
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
-    return this.#onThread(() => untilAborted(this.#pool.scanStamped(source), signal));
+    return this.#onThread(() => untilAborted(this.#pool.scanStamped(source), signal), signal);
   }
 
   stamp(source: DirectorySource, signal: AbortSignal): Promise<TreeStamp> {
-    return this.#onThread(() => untilAborted(this.#pool.stamp(source), signal));
+    return this.#onThread(() => untilAborted(this.#pool.stamp(source), signal), signal);
   }
 
-  #onThread<Reply>(task: () => Promise<Reply>): Promise<Reply> {
-    return this.#threads.run({ priority: APP_PRIORITY }, task);
+  #onThread<Reply>(task: () => Promise<Reply>, signal?: AbortSignal): Promise<Reply> {
+    return this.#threads.run({ priority: APP_PRIORITY }, task, signal);
   }
 
   /**

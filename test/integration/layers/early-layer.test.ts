@@ -29,6 +29,7 @@ import { findProgram } from "../../support/process/find-program.ts";
 import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 import { EarlyScene, IS_TRUSTED } from "../../support/scenes/early-scene.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {
@@ -149,6 +150,19 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await layer;
     const order = blocks.mock.calls.map(([{ tar }]) => (tar === index ? "cache" : "app"));
     expect(order).toEqual(["app", "app", "cache", "cache"]);
+  });
+
+  test("is not scanned again by its maker if the build ends while it is made", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    const build = await started(scene, layer);
+    const scans = vi.spyOn(pool, "stamp");
+    onTestFinished(() => scans.mockRestore());
+    const ended = new Error("the build ended");
+    expect(await rejectionOf(scene.verify(layer, build, AbortSignal.abort(ended)))).toBe(ended);
+    expect(scans).not.toHaveBeenCalled();
+    scene.layers.close();
+    await spoolsClosed(scene.spoolDir);
   });
 
   test("leaves nothing open if it is released before its blob is requested", async () => {

@@ -1,7 +1,13 @@
 import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { vi } from "vitest";
-import { type EarlyPlan, type EarlyStart, startEarlyLayer, verifyEarlyLayer } from "../../../src/early/early-layer.ts";
+import {
+  type EarlyPlan,
+  type EarlyStart,
+  type StampedBuild,
+  startEarlyLayer,
+  verifyEarlyLayer,
+} from "../../../src/early/early-layer.ts";
 import { EarlyLayerStore } from "../../../src/early/early-layer-store.ts";
 import { EarlyBuilder, type EarlyLayer } from "../../../src/engine/early-builder.ts";
 import type { Layer } from "../../../src/engine/layer.ts";
@@ -72,13 +78,18 @@ export class EarlyScene {
   async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<EarlyResult> {
     const started = await this.start(source, expected);
     if (started.kind !== "started") return started;
-    const reason = await verifyEarlyLayer(this.#builder, planOfEarly(source, expected), started.build, NEVER);
+    const reason = await this.verify(source, started.build);
     if (reason === undefined) {
       this.layers.markReady(layerKey(source));
       return { kind: "built", layer: await started.build.layer };
     }
     this.layers.drop(layerKey(source));
     return { kind: "retry", reason };
+  }
+
+  /** @returns why the layer cannot be used */
+  async verify(source: DirectorySource, build: StampedBuild, signal = NEVER): Promise<string | undefined> {
+    return await verifyEarlyLayer(this.#builder, planOfEarly(source, []), build, signal);
   }
 
   /** Tries until its last change is old enough. */
