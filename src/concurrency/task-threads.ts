@@ -1,6 +1,6 @@
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
-import type { MessagePort, ResourceLimits } from "node:worker_threads";
+import type { MessagePort, ResourceLimits, Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 
 /**
@@ -26,6 +26,19 @@ export function ownThreadOptions(): OwnThreadOptions {
   const directory = getCompileCacheDir();
   const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS, recordTiming: false };
+}
+
+/** Ends the threads that `start` has started if it throws, as it does when no more threads may be started. */
+export function allOrNone<Started>(start: () => Started): Started {
+  try {
+    return start();
+  } catch (error) {
+    // Node tells of each new thread in the next tick. Listeners would start another one.
+    const end = (thread: Worker) => void thread.removeAllListeners().terminate();
+    process.on("worker", end);
+    setImmediate(() => process.off("worker", end));
+    throw error;
+  }
 }
 
 /** `filename` is a module whose default export runs a task; `onError` is called for each thread that dies. */

@@ -83,7 +83,13 @@ export class EarlyExport implements EarlyWork {
 
   startThreads(): StartedThreads | undefined {
     if (this.#resources !== undefined) {
-      this.#threads ??= startExportThreads(this.#options.settings);
+      try {
+        this.#threads ??= startExportThreads(this.#options.settings);
+      } catch (error) {
+        // Each try takes threads that the build may need. The export reports the limit.
+        this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
+        this.end();
+      }
       // A layer in progress would wait for threads with a higher priority than those that make it.
       lowerThreads();
     }

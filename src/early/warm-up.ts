@@ -25,15 +25,11 @@ export async function warmConnections(
   await Promise.allSettled([ask(outputImage, "push,pull"), ask(from, "pull"), ask(cacheImage, "push,pull")]);
 }
 
+/** @returns undefined while the build leaves too little memory or threads */
 export function startExportThreads({ tuning }: ExportSettings): StartedThreads | undefined {
-  try {
-    const capacity = fitCapacity(tuning);
-    if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
-    const pool = openPool(tuning, capacity.workers);
-    pool.start();
-    return { pool, capacity };
-  } catch {
-    // The export reports the limit.
-    return undefined;
-  }
+  const capacity = fitCapacity(tuning);
+  if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
+  const pool = openPool(tuning, capacity.workers);
+  pool.start();
+  return { pool, capacity };
 }

@@ -18,6 +18,7 @@ import {
   type TreeStamp,
 } from "../../workers/protocol.ts";
 import { settledWithin } from "../concurrency/clock.ts";
+import { allOrNone } from "../concurrency/task-threads.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
 import { mayHang, mayTreeHang } from "../files/local-file-systems.ts";
@@ -143,7 +144,8 @@ export class WorkerPool {
   #started(): Threads {
     try {
       const setup = { arena: this.arena, compression: this.#compression };
-      this.#threads ??= new Threads(this.#entries, this.workers, setup, (error) => this.#onThreadDeath(error));
+      const onError = (error: unknown) => this.#onThreadDeath(error);
+      this.#threads ??= allOrNone(() => new Threads(this.#entries, this.workers, setup, onError));
       return this.#threads;
     } catch (error) {
       throw deathFault(error);

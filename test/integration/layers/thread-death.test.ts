@@ -1,10 +1,12 @@
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import type { Worker } from "node:worker_threads";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { loadCompression } from "../../../src/engine/compression.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const SPOOL = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
@@ -56,4 +58,15 @@ test("the end of a pool fails tasks in progress, and later ones", async () => {
   await pool.close();
   expect(await running).toMatchObject({ code: "EXPORT_CANCELLED" });
   expect(await copy()).toMatchObject({ code: "EXPORT_CANCELLED" });
+});
+
+test("a pool that cannot start all of its threads ends those that it started", async () => {
+  const started: Worker[] = [];
+  const keep = (thread: Worker) => void started.push(thread);
+  process.on("worker", keep);
+  onTestFinished(() => void process.off("worker", keep));
+  const entry = join(tempTree({ "idle.cjs": "module.exports = () => undefined;" }), "idle.cjs");
+  const pool = new WorkerPool({ compressor: entry, digester: "file://elsewhere/" }, 2, loadCompression("zstd", 1, ""));
+  expect(() => pool.start()).toThrow("a worker thread died");
+  await vi.waitFor(() => expect(new Set(started.map(({ threadId }) => threadId))).toEqual(new Set([-1])), WAIT);
 });
