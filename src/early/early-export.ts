@@ -171,7 +171,7 @@ export class EarlyExport implements EarlyWork {
     }
   }
 
-  /** Spares the export the start of its threads and connections: a tenth of a second of CPU time. */
+  /** Spares the export the start of its connections, and of its threads if there were no layers. */
   #prepareExport(analyzed: Analyzed): void {
     const { settings } = this.#options;
     const { signal } = this.#ended;
@@ -205,7 +205,10 @@ export class EarlyExport implements EarlyWork {
     const { signal } = this.#ended;
     const context = { spoolDir: this.#options.settings.tuning.spoolDir, session };
     const threads = hasMemoryFor(workers) ? this.startThreads() : undefined;
-    if (threads === undefined) return due.map((candidate) => this.#postponed(candidate));
+    if (threads === undefined) {
+      this.#logger.debug("Not exporting layers early yet: memory or a limit of the process does not allow all workers");
+      return due.map((candidate) => this.#postponed(candidate));
+    }
     this.#builder ??= new EarlyBuilder(threads.pool, workers, spools);
     const retries: Candidate[] = [];
     for (const candidate of due) {
