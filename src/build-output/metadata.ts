@@ -5,7 +5,18 @@ import type { BomEntry, BuildMetadata, GroupElement, Process } from "../cnb/buil
 import { toByteString } from "../go/byte-string.ts";
 import { goValue } from "../go/format.ts";
 import { groupElement } from "./group.ts";
-import { flag, freeTable, goTypeOf, isMissingFile, readDocument, readToml, table, text, texts } from "./toml.ts";
+import {
+  flag,
+  freeTable,
+  goTypeOf,
+  isMissingFile,
+  openBuildpackFile,
+  readDocument,
+  readToml,
+  table,
+  text,
+  texts,
+} from "./toml.ts";
 
 export function escapedId(id: string): string {
   return id.replaceAll("/", "_");
@@ -45,7 +56,7 @@ export async function readBuildBom(layersDir: string, group: readonly GroupEleme
   for (const { id, version, optional } of group) {
     const path = toByteString(`${buildpackDirectory(layersDir, id)}/build.toml`);
     try {
-      const { bom } = await readToml(path, buildSchema);
+      const { bom } = await readToml(path, buildSchema, openBuildpackFile);
       entries.push(...bom.map((entry) => ({ ...entry, buildpack: { id, version, optional } })));
     } catch (error) {
       if (!isMissingFile(error)) throw error;

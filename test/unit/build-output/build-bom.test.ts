@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { readBuildBom } from "../../../src/build-output/metadata.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -21,5 +22,13 @@ test("a malformed file is an error", async () => {
   const root = tempTree({ "a/build.toml": "bom = 1" });
   expect(await rejectionOf(readBuildBom(root, [element("a")]))).toMatchObject({
     message: `${root}/a/build.toml: toml: (last key "bom"): incompatible types: TOML value has type int64; destination has type slice`,
+  });
+});
+
+test("a FIFO is rejected without waiting for its writer", async () => {
+  const root = tempTree({ "a/": "" });
+  execFileSync("mkfifo", [`${root}/a/build.toml`]);
+  expect(await rejectionOf(readBuildBom(root, [element("a")]))).toMatchObject({
+    message: `open ${root}/a/build.toml: it is a FIFO, not a regular file`,
   });
 });
