@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { parse, TomlDate, TomlError } from "smol-toml";
 import { goQuote } from "./format.ts";
 import { isInt64 } from "./strconv.ts";
@@ -58,11 +59,24 @@ const MAX_DEPTH = 1000;
 const SHOWN_DIGITS = 40;
 
 function decodeUtf8(bytes: Uint8Array): string {
+  // Editors and PowerShell on Windows write UTF-16.
+  if (bytes.subarray(0, 4).includes(0) || startsWithUtf16Mark(bytes))
+    throw new Error("line 1: the file must be UTF-8, and is probably UTF-16");
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
-    throw new Error("the file is not valid UTF-8", { cause: error });
+    throw new Error(`line ${firstInvalidLine(bytes)}: the file is not valid UTF-8`, { cause: error });
   }
+}
+
+function startsWithUtf16Mark([first, second]: Uint8Array): boolean {
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+}
+
+/** A line feed is never part of another character, so each line is invalid by itself. */
+function firstInvalidLine(bytes: Uint8Array): number {
+  const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1").split("\n");
+  return 1 + lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1")));
 }
 
 function normalizeTable(table: Table, path: readonly string[], depth: number): Table {

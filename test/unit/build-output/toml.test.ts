@@ -156,7 +156,12 @@ test.each([
     'last key "map.x.id"): incompatible types: TOML value has type int64; destination has type string',
   ],
   ["[any]\na.b = [9223372036854775808]", 'last key "any.a.b"): 9223372036854775808 is out of range for int64'],
-  [new Uint8Array([0x78, 0x3d, 0x27, 0xff, 0x27]), "the file is not valid UTF-8"],
+  [Buffer.from("a = 'é'\nx = 'é'\n", "latin1"), "line 1: the file is not valid UTF-8"],
+  [Buffer.concat([Buffer.from("a = 'é'\r\nx = '"), Buffer.from([0xff])]), "line 2: the file is not valid UTF-8"],
+  [Buffer.from("\ufefftext = 'x'", "utf16le"), "line 1: the file must be UTF-8, and is probably UTF-16"],
+  [Buffer.from("text = 'x'", "utf16le"), "line 1: the file must be UTF-8, and is probably UTF-16"],
+  [Buffer.from("\ufefftext = 'x'", "utf16le").swap16(), "line 1: the file must be UTF-8, and is probably UTF-16"],
+  ["\ufeff\ufefftext = 'x'", "line 1: illegal character in key"],
 ])("%j is refused", async (content, reason) => {
   const root = tempTree({ "f.toml": content });
   const { message } = (await rejectionOf(readDocument("group file", `${root}/f.toml`, schema))) as Error;
