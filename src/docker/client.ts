@@ -22,7 +22,8 @@ const CONNECTIONS = 2;
 
 const RESPONSE_TIMEOUT_MS = 300_000;
 
-const MAX_RESPONSE_BYTES = 16 << 20;
+/** A config may have 64 MiB in a registry; older daemons return it twice, and in JSON some characters take more bytes. */
+const MAX_RESPONSE_BYTES = 256 << 20;
 
 /**
  * Interval of pings over connections that cannot be reopened, as in the reference: daemons and proxies close

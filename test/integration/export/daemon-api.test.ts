@@ -313,3 +313,10 @@ test("IDs without an algorithm, as podman writes them, are taken", async () => {
   expect(stdout).toContain(`*** Images (${id.slice(0, 12)}):\n`);
   expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
 });
+
+test("a run image with labels of more than 16 MiB is built upon, and keeps them", async () => {
+  const label = "x".repeat(17 << 20);
+  const { api, run } = await scene({ ...CLASSIC, labels: { label } });
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  expect(api.loads[0]?.config.config.Labels.label === label).toBe(true);
+});

@@ -21,11 +21,17 @@ export interface DockerApiOptions {
   readonly leavesOutAlgorithm?: boolean;
   /** Knows a loaded image by its name only, not by the digest of its config. */
   readonly identifiesByName?: boolean;
+  /** Of all images. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface ReceivedLoad {
   readonly repoTags: readonly string[];
-  readonly config: { readonly rootfs: { readonly diff_ids: readonly string[] }; readonly architecture: string };
+  readonly config: {
+    readonly rootfs: { readonly diff_ids: readonly string[] };
+    readonly architecture: string;
+    readonly config: { readonly Labels: Readonly<Record<string, string>> };
+  };
   readonly configDigest: string;
   /** The tar of each layer, from the bottom; empty if nothing was sent. */
   readonly layers: readonly Buffer[];
@@ -128,7 +134,7 @@ export class DockerApi implements AsyncDisposable {
       Architecture: hasPlatform ? "of-the-platform" : "of-the-index",
       Os: "linux",
       RootFS: { Type: "layers", Layers: [digestOf(this.baseTar)] },
-      Config: { Env: ["PATH=/bin"] },
+      Config: { Env: ["PATH=/bin"], Labels: this.#options.labels },
     });
   }
 
