@@ -1,7 +1,7 @@
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
 import { isHttp2Only, isPlainHttp, isUntrusted, tlsHint } from "./tls-failures.ts";
-import { type ProxyFailure, ProxyRefusal } from "./tunnel.ts";
+import { type ProxyFailure, type ProxyLogin, ProxyRefusal } from "./tunnel.ts";
 
 export const PROXY_LOGIN_HINT =
   "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
@@ -83,8 +83,16 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
     : undefined;
 }
 
-function refusalHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): string {
-  if (status === 407) return PROXY_LOGIN_HINT;
+function refusalHint({ proxy, status, login }: ProxyRefusal, { host, hostname }: URL): string {
+  if (login !== undefined) return loginHint(proxy, login);
   const reaction = status === undefined ? "refuses" : `answers ${status} to`;
   return `The proxy ${proxy} ${reaction} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
+}
+
+function loginHint(proxy: string, { isGiven, schemes }: ProxyLogin): string {
+  if (schemes.length > 0 && !schemes.some((scheme) => /^basic$/i.test(scheme)))
+    return `The proxy ${proxy} requires a login by ${schemes.join(" or ")}, and only Basic is supported: allow Basic there, or use a local proxy that logs in to it.`;
+  return isGiven
+    ? `The proxy ${proxy} rejects the user or password in HTTPS_PROXY or HTTP_PROXY: correct them, with special characters as %XX.`
+    : `Give the user and password of the proxy ${proxy} in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.`;
 }

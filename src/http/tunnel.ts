@@ -16,13 +16,23 @@ export class ProxyRefusal extends Error {
   readonly proxy: string;
   readonly status: number | undefined;
   readonly isTemporary: boolean;
+  readonly login?: ProxyLogin;
 
-  constructor(proxy: string, text: string, { status, isTemporary }: Pick<ProxyRefusal, "status" | "isTemporary">) {
+  constructor(proxy: string, text: string, { status, isTemporary, login }: RefusalDetails) {
     super(text);
     this.proxy = proxy;
     this.status = status;
     this.isTemporary = isTemporary;
+    if (login !== undefined) this.login = login;
   }
+}
+
+export type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary"> & Partial<Pick<ProxyRefusal, "login">>;
+
+/** The login that a proxy requires. `schemes` are those of HTTP that it offers, none for SOCKS. */
+export interface ProxyLogin {
+  readonly isGiven: boolean;
+  readonly schemes: readonly string[];
 }
 
 type ProxyStep = "connect" | "tunnel";
@@ -55,8 +65,12 @@ function isTemporaryStatus(status: number): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 
+function hasLogin({ username, password }: URL): boolean {
+  return username !== "" || password !== "";
+}
+
 export function proxyAuthorization(proxy: URL): string | undefined {
-  if (proxy.username === "" && proxy.password === "") return undefined;
+  if (!hasLogin(proxy)) return undefined;
   const login = Buffer.concat([decode(proxy.username), Buffer.from(":"), decode(proxy.password)]);
   return `Basic ${login.toString("base64")}`;
 }
@@ -102,10 +116,19 @@ export async function connectThrough(
       throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),
+        ...(status === 407 && {
+          login: { isGiven: hasLogin(proxy), schemes: schemesOf(response.headersDistinct["proxy-authenticate"]) },
+        }),
       });
     if (head.length > 0) socket.unshift(head);
     return socket;
   });
+}
+
+/** The schemes of challenges (RFC 9110 section 11.6.1): the words that no parameter's name is. */
+function schemesOf(challenges: readonly string[] = []): readonly string[] {
+  const unquoted = challenges.map((challenge) => challenge.replace(/"(?:[^"\\]|\\.)*"/g, '""')).join(",");
+  return [...unquoted.matchAll(/(?:^|,)\s*([a-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))/gi)].map(([, scheme = ""]) => scheme);
 }
 
 function timedOut(): Error {
@@ -136,22 +159,24 @@ export async function connectThroughSocks(
   { host, port }: Address,
   options: DialOptions,
 ): Promise<Socket> {
-  const refusal = (text: string, isTemporary: boolean) =>
+  const isGiven = hasLogin(proxy);
+  const refusal = (text: string, isTemporary: boolean, login?: ProxyLogin) =>
     new ProxyRefusal(proxy.host, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
       status: undefined,
       isTemporary,
+      ...(login && { login }),
     });
   return opening(socket, timedOut(), options, async () => {
-    const hasLogin = proxy.username !== "" || proxy.password !== "";
-    socket.write(hasLogin ? Buffer.from([5, 2, 0, 2]) : Buffer.from([5, 1, 0]));
+    socket.write(isGiven ? Buffer.from([5, 2, 0, 2]) : Buffer.from([5, 1, 0]));
     const [version, method] = await readBytes(socket, 2);
     if (version !== 5) throw refusal("unexpected protocol version", false);
-    if (method === 2 && hasLogin) {
+    if (method === 2 && isGiven) {
       const [user, password] = [proxy.username, proxy.password].map((part) => decode(part).subarray(0, 255));
       if (user === undefined || password === undefined) throw refusal("no login", false);
       socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([password.length]), password]));
-      if ((await readBytes(socket, 2))[1] !== 0) throw refusal("username/password authentication failed", false);
-    } else if (method !== 0) throw refusal("no acceptable authentication methods", false);
+      if ((await readBytes(socket, 2))[1] !== 0)
+        throw refusal("username/password authentication failed", false, { isGiven, schemes: [] });
+    } else if (method !== 0) throw refusal("no acceptable authentication methods", false, { isGiven, schemes: [] });
     socket.write(Buffer.concat([Buffer.from([5, 1, 0]), socksAddress(host), Buffer.from([port >> 8, port & 255])]));
     const [, reply = 1, , type = 1] = await readBytes(socket, 4);
     if (reply !== 0) throw refusal(...(SOCKS_REPLIES[reply] ?? [`unknown code: ${reply}`, true]));

@@ -5,7 +5,7 @@ import { HttpError } from "./http-error.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
 import type { RawRequest, RawResponse } from "./transport.ts";
-import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
+import { ProxyFailure, ProxyRefusal, type RefusalDetails } from "./tunnel.ts";
 import type { BodyRange } from "./upload-body.ts";
 
 /*
@@ -87,16 +87,14 @@ export type WireError =
   | { readonly kind: "refusal"; readonly message: string; readonly proxy: string; readonly details: RefusalDetails }
   | { readonly kind: "http" | "other"; readonly message: string; readonly fields: Readonly<Record<string, Field>> };
 
-type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary">;
-
 export function errorToWire(error: unknown): WireError {
   if (error instanceof Fault || !Error.isError(error)) return { kind: "fault", fault: toWire(error) };
   const { message } = error;
   if (error instanceof ProxyFailure)
     return { kind: "proxy", proxy: error.proxy, step: error.step, error: errorToWire(error.cause) };
   if (error instanceof ProxyRefusal) {
-    const { proxy, status, isTemporary } = error;
-    return { kind: "refusal", message, proxy, details: { status, isTemporary } };
+    const { proxy, status, isTemporary, login } = error;
+    return { kind: "refusal", message, proxy, details: { status, isTemporary, ...(login && { login }) } };
   }
   const fields = Object.fromEntries(
     Object.entries(error).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value)),

@@ -104,7 +104,7 @@ test("a rejected proxy login is an error without the password", async () => {
   const error = await rejectionOf(read(client({ HTTPS_PROXY: url, ...trust }), `https://${NAME}/a`));
   expect(error).toMatchObject({
     message: 'Get "https://server.example/a": Proxy Authentication Required',
-    hint: expect.stringMatching(/^Give the proxy's user and password in HTTPS_PROXY/),
+    hint: `The proxy ${proxy.host} rejects the user or password in HTTPS_PROXY or HTTP_PROXY: correct them, with special characters as %XX.`,
     isTemporary: false,
   });
   expect(String(error)).not.toContain("wrong-password");
@@ -320,6 +320,30 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
+  test.each([
+    ["", ["Basic realm=x"], /^Give the user and password of the proxy [\d.:]+ in HTTPS_PROXY/],
+    ["", [], /^Give the user and password of the proxy/],
+    [
+      "me:right@",
+      ['Digest realm="a, basic", nonce=b', "NTLM"],
+      /^The proxy [\d.:]+ requires a login by Digest or NTLM, /,
+    ],
+    ["me:right@", ["Negotiate, NTLM"], / requires a login by Negotiate or NTLM, /],
+    ["me:right@", ["Negotiate TlRM==, basic realm=x"], /^The proxy [\d.:]+ rejects the user or password/],
+  ])("407 with the login %j to the challenges %j", async (login, challenges, hint) => {
+    const fields = challenges.map((challenge) => `Proxy-Authenticate: ${challenge}\r\n`).join("");
+    const server = await RawServer.answering(
+      `HTTP/1.1 407 Proxy Authentication Required\r\n${fields}Content-Length: 0\r\n\r\n`,
+    );
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const http = client({ HTTPS_PROXY: `http://${login}${server.host}` });
+    expect(await rejectionOf(read(http, `https://${NAME}/a`))).toMatchObject({
+      message: 'Get "https://server.example/a": Proxy Authentication Required',
+      hint: expect.stringMatching(hint),
+      isTemporary: false,
+    });
+  });
+
   test("of SOCKS", async () => {
     const { server, host } = await startSocksProxy({ routes: {}, login: "me:right" });
     onTestFinished(() => server[Symbol.asyncDispose]());
@@ -330,8 +354,14 @@ describe("a proxy's refusal is an error with a hint", () => {
       message: `${prefix}connection not allowed by ruleset`,
       isTemporary: false,
     });
-    expect(await failure("me:wrong@")).toMatchObject({ message: `${prefix}username/password authentication failed` });
-    expect(await failure("")).toMatchObject({ message: `${prefix}no acceptable authentication methods` });
+    expect(await failure("me:wrong@")).toMatchObject({
+      message: `${prefix}username/password authentication failed`,
+      hint: expect.stringContaining(`The proxy ${host} rejects the user or password`),
+    });
+    expect(await failure("")).toMatchObject({
+      message: `${prefix}no acceptable authentication methods`,
+      hint: expect.stringContaining(`Give the user and password of the proxy ${host} `),
+    });
   });
 
   test("retries a proxy that closes the connection", async () => {

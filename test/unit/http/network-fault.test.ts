@@ -4,7 +4,7 @@ import { RegistryFault } from "../../../src/http/faults.ts";
 import { HttpError } from "../../../src/http/http-error.ts";
 import { networkFault } from "../../../src/http/network-faults.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
-import { ProxyFailure } from "../../../src/http/tunnel.ts";
+import { ProxyFailure, ProxyRefusal } from "../../../src/http/tunnel.ts";
 import { errorFromWire, errorToWire } from "../../../src/http/upload-task.ts";
 
 const URL_ = new URL("https://reg.example/v2/?token=s3cret");
@@ -63,6 +63,16 @@ test.each([
   ["a reason"],
 ])("errors from elsewhere pass unchanged: %s", (error) => {
   expect(networkFault("PATCH", URL_, error)).toBe(error);
+});
+
+test("a login that a proxy asks for is the same when an upload thread meets it", () => {
+  const login = { isGiven: true, schemes: ["NTLM"] };
+  const met = new ProxyRefusal("proxy:3128", "Proxy Authentication Required", {
+    status: 407,
+    isTemporary: false,
+    login,
+  });
+  expect(errorFromWire(structuredClone(errorToWire(met)))).toEqual(met);
 });
 
 test("a failure at a proxy is the same when an upload thread meets it", () => {
