@@ -9,7 +9,7 @@ import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { isOnRegistry, type RegistryAddress, type Scheme } from "./ping.ts";
 
-const TIMEOUT_MS = 30_000;
+const MAX_RESPONSE_MS = 30_000;
 /** As in go-containerregistry (transport/bearer.go). */
 const MAX_BODY_BYTES = 64 << 10;
 /** The token specification's default: "For compatibility with older clients ... assumed to be 60 seconds". */
@@ -44,6 +44,8 @@ export interface TokenServer extends RegistryEndpoint {
   readonly challenge: Challenge;
 }
 
+type TokenRequest = Omit<HttpRequest, "headersTimeoutMs" | "signal">;
+
 /** Only a refusal's body is shown: that of a success contains a token. */
 const SUCCESS = [200, 201, 202, 203];
 
@@ -64,15 +66,10 @@ export async function requestToken(
 ): Promise<Token> {
   const realm = realmOf(server);
   const post = (grant: Readonly<Record<string, string>>) =>
-    ask(server, oauthRequest(realm, server, grant, scopes, signal), () => undefined);
+    ask(server, oauthRequest(realm, server, grant, scopes), () => undefined, signal);
   const get = () => {
-    const request = {
-      method: "GET",
-      url: tokenUrl(realm, server, scopes),
-      headersTimeoutMs: TIMEOUT_MS,
-      signal,
-    } as const;
-    return ask(server, request, (to) => (to.origin === realm.origin ? credentials.authorization : undefined));
+    const request = { method: "GET", url: tokenUrl(realm, server, scopes) } as const;
+    return ask(server, request, (to) => (to.origin === realm.origin ? credentials.authorization : undefined), signal);
   };
   const { identityToken, login } = credentials;
   if (identityToken !== "")
@@ -105,8 +102,7 @@ function oauthRequest(
   server: TokenServer,
   grant: Readonly<Record<string, string>>,
   scopes: readonly string[],
-  signal: AbortSignal | undefined,
-): HttpRequest {
+): TokenRequest {
   const service = server.challenge.parameters.service ?? "";
   const form = new URLSearchParams({
     scope: scopes.join(" "),
@@ -119,16 +115,17 @@ function oauthRequest(
     url,
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: Buffer.from(form.toString()),
-    headersTimeoutMs: TIMEOUT_MS,
-    signal,
   };
 }
 
 async function ask(
   server: TokenServer,
-  request: HttpRequest,
+  asked: TokenRequest,
   authorizationFor: (url: URL) => string | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<Token> {
+  const headersTimeoutMs = Math.min(MAX_RESPONSE_MS, server.http.timeouts.responseMs);
+  const request: HttpRequest = { ...asked, headersTimeoutMs, signal };
   const response = await exchangeFollowing(server.http, request, {
     isInsecure: server.isInsecure,
     authorizationFor,

@@ -2,7 +2,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Credentials } from "../../../src/auth/credentials.ts";
 import { requestToken } from "../../../src/auth/token-request.ts";
 import { TokenStore } from "../../../src/auth/token-store.ts";
-import { Http } from "../../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS, Http } from "../../../src/http/http.ts";
+import { RawServer } from "../../support/network/raw-server.ts";
 import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -28,6 +29,22 @@ async function startServer(
     server: { http, registry: scripted.host, scheme: "http:", isInsecure: false, challenge } as const,
   };
 }
+
+test("a silent token server uses up the retry budget at most", async () => {
+  const silent = await RawServer.start(() => undefined);
+  const http = new Http({}, { timeouts: { ...DEFAULT_TIMEOUTS, responseMs: 50 } });
+  onTestFinished(async () => {
+    await http.close();
+    await silent[Symbol.asyncDispose]();
+  });
+  const challenge = { scheme: "bearer", parameters: { realm: `http://${silent.host}/token` } };
+  const server = { http, registry: silent.host, scheme: "http:", isInsecure: false, challenge } as const;
+  for (const credentials of [JANE, ROBOT])
+    expect(await rejectionOf(requestToken(server, credentials, SCOPES))).toMatchObject({
+      message: expect.stringMatching(/: timeout awaiting response headers$/),
+      silentMs: 50,
+    });
+});
 
 const shown = ({ method, url, body }: ReceivedRequest) => `${method} ${url.search} ${body}`;
 
