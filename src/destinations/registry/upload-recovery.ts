@@ -8,10 +8,11 @@ export const CANCEL_TIMEOUT_MS = 400;
 
 /**
  * Cancels an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a registry that cannot cancel expires
- * the upload.
+ * the upload. Asks for a token of its own, because a token server may refuse to let a user delete, and pushes must not
+ * depend on that.
  */
 export async function cancelUpload({ client, repository }: Connection, location: URL, work: Work): Promise<void> {
-  const scopes = [scopeOf(repository, "push,pull")];
+  const scopes = [scopeOf(repository, "push,pull,delete")];
   const request = { method: "DELETE", target: location, scopes, expected: [200, 202, 204, 404] } as const;
   await client.send({ ...work, ...request }).catch(() => undefined);
 }

@@ -32,6 +32,17 @@ test("each repository is asked once, and nothing is left open", async () => {
   expect(questions(cache, "cache").canceled).toBe(1);
 });
 
+test("a token server that refuses tokens that may delete does not refuse the pushes", async () => {
+  const login = { username: "jane", password: "s3cret" };
+  const app = await FakeRegistry.start({ auth: { kind: "bearer", ...login, mayNotDelete: true } });
+  if (app.auth) app.auth.isSuspended = true;
+  const scene = await Scene.openSmall(app, await FakeRegistry.start());
+  if (app.auth) app.auth.isSuspended = false;
+  const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`;
+  const run = await scene.export({ env: { CNB_REGISTRY_AUTH: JSON.stringify({ [app.host]: authorization }) } });
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
 describe("a name that may not be pushed", () => {
   test.each([
     ["is denied", denied, "DENIED: requested access to the resource is denied"],
