@@ -50,10 +50,10 @@ export class TokenStore implements RegistryLogin {
     if (header === undefined || this.#given.registryToken !== "") return false;
     if (status !== 401 && error !== "insufficient_scope") return false;
     const key = scopes.join(" ");
-    if (scope !== undefined && !scopes.includes(scope)) {
-      const learned = this.#learned.get(key) ?? [];
-      if (!learned.includes(scope)) this.#learned.set(key, [scope, ...learned]);
-    }
+    const learned = this.#learned.get(key) ?? [];
+    const [first = ""] = [...learned, ...scopes];
+    if (scope !== undefined && !covers(first, scope))
+      this.#learned.set(key, [scope, ...learned.filter((other) => other !== scope)]);
     // Google Artifact Registry names its service only in challenges for a repository (apple/container 2274).
     const { parameters } = this.#server.challenge;
     if (service !== undefined && parameters.service === undefined)
@@ -98,6 +98,19 @@ export class TokenStore implements RegistryLogin {
     // Fall back to anonymous pulls of public repositories.
     if (this.#given.isAmbient && scopes.every((scope) => scope.endsWith(":pull"))) yield ANONYMOUS;
   }
+}
+
+/** True if a token for `scope` may do all that one for `other` may. */
+function covers(scope: string, other: string): boolean {
+  const [resource, actions] = partsOf(scope);
+  const [otherResource, otherActions] = partsOf(other);
+  return resource === otherResource && otherActions.every((action) => actions.includes(action));
+}
+
+/** Several scopes in one text are taken as one with a long resource, which equals no other. */
+function partsOf(scope: string): readonly [resource: string, actions: readonly string[]] {
+  const colon = scope.lastIndexOf(":");
+  return [scope.slice(0, Math.max(0, colon)), scope.slice(colon + 1).split(",")];
 }
 
 function isRefusal(error: unknown): boolean {

@@ -63,6 +63,22 @@ test("a refused token is replaced once, with the scope that the registry names f
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");
   }));
 
+test("a challenge for less than was asked for does not come before it, and one for more moves to the front", () =>
+  withServer(300, async (server, store) => {
+    const scopes = ["repository:a:push,pull"];
+    const refuseWith = async (scope: string) => {
+      const header = await store.authorization(scopes);
+      store.refuse({ status: 401, challenge: { scheme: "bearer", parameters: { scope } }, scopes, header });
+      await store.authorization(scopes);
+      return server.auth?.issued.at(-1);
+    };
+    expect(await refuseWith("repository:a:pull")).toBe("repository:a:push,pull");
+    expect(await refuseWith("repository:a:pull,push")).toBe("repository:a:push,pull");
+    await refuseWith("repository:a:x");
+    expect(await refuseWith("repository:a:y")).toBe("repository:a:y repository:a:x repository:a:push,pull");
+    expect(await refuseWith("repository:a:x")).toBe("repository:a:x repository:a:y repository:a:push,pull");
+  }));
+
 describe("rejects a realm", () => {
   test.each([
     ["http://token.example/", "https:", /realm scheme "http" not allowed for a secure registry; use https$/],
