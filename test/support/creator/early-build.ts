@@ -1,4 +1,17 @@
-import { closeSync, constants, existsSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
 import type { ExporterRun, RunningExporter } from "../process/exporter.ts";
@@ -7,6 +20,23 @@ import { WAIT } from "../runner/time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
 const WORKERS = 3;
+
+/** Whether {@link EarlyBuild.untilRead} can work: not on a file system that is mounted with `noatime`. */
+export const SHOWS_READS = showsReads();
+if (!SHOWS_READS) console.warn("Some tests of early export are skipped: TMPDIR keeps no access times");
+
+function showsReads(): boolean {
+  const root = mkdtempSync(join(tmpdir(), "tandem-test-"));
+  const file = join(root, "file");
+  try {
+    writeFileSync(file, "contents");
+    utimesSync(file, 1, 1);
+    readFileSync(file);
+    return statSync(file).atimeMs > 1000;
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
 
 /**
  * Two buildpacks, run as the builder of a lifecycle runs them: as its children, each with its layers directory as an
@@ -101,7 +131,7 @@ done\n`;
     await vi.waitFor(() => expect(this.build.registry.count("HEAD", /\/run\/manifests\//)).toBe(1), WAIT);
   }
 
-  /** Waits until a file or directory of the first buildpack is read for the first time since it changed. */
+  /** Waits until a file or directory of the first buildpack is read for the first time since it changed ({@link SHOWS_READS}). */
   async untilRead(path: string): Promise<void> {
     const absolute = join(this.build.output.layersDir, "early_first", path);
     await vi.waitFor(() => {
