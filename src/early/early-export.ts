@@ -9,7 +9,7 @@ import type { Registries } from "../destinations/registry/registries.ts";
 import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
-import { fitCapacity } from "../export/capacity.ts";
+import { type Capacity, fitCapacity } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportParts, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
@@ -46,6 +46,9 @@ export interface EarlyOptions extends ExportParts {
 /** Opened with the first layer, so that a build without any pays nothing. */
 interface EarlyResources {
   readonly analyzed: Analyzed;
+  /** What the process's limits allowed when the build began. */
+  readonly capacity: Capacity;
+  /** Compressing threads for early layers. */
   readonly workers: number;
   readonly spools: SpoolFiles;
   readonly uploads: EarlyUploads | undefined;
@@ -84,7 +87,7 @@ export class EarlyExport implements EarlyWork {
   startThreads(): StartedThreads | undefined {
     if (this.#resources !== undefined) {
       try {
-        this.#threads ??= startExportThreads(this.#options.settings);
+        this.#threads ??= startExportThreads(this.#options.settings, this.#resources.capacity.workers);
       } catch (error) {
         // Each try takes threads that the build may need. The export reports the limit.
         this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
@@ -145,6 +148,7 @@ export class EarlyExport implements EarlyWork {
   async #run(builderPid: number): Promise<void> {
     const { settings } = this.#options;
     const { signal } = this.#ended;
+    const capacity = fitCapacity(settings.tuning);
     const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
     let waiting: Candidate[] = [];
     let isPrepared = false;
@@ -153,7 +157,7 @@ export class EarlyExport implements EarlyWork {
       for (const buildpack of finished.next(builderPid)) {
         const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
         if (this.#resources === undefined) {
-          this.#resources = await this.#openResources();
+          this.#resources = await this.#openResources(capacity);
           void awaitedLater(this.#keepPriorityLow());
         }
         waiting.push(...this.#candidates(buildpack, layers, this.#resources.analyzed));
@@ -248,11 +252,10 @@ export class EarlyExport implements EarlyWork {
     return { ...candidate, dueMs: this.#clock.now() + retryMs, retryMs: Math.min(2 * retryMs, MAX_RETRY_MS) };
   }
 
-  async #openResources(): Promise<EarlyResources> {
+  async #openResources(capacity: Capacity): Promise<EarlyResources> {
     const { settings, mode } = this.#options;
     const { tuning, daemon, layout, outputImage } = settings;
-    const half = Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2));
-    const capacity = fitCapacity({ ...tuning, workers: half });
+    const workers = Math.max(1, Math.floor(Math.min(capacity.workers, readAvailableCores()) / 2));
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     this.#ended.signal.throwIfAborted();
     let uploads: EarlyUploads | undefined;
@@ -262,6 +265,6 @@ export class EarlyExport implements EarlyWork {
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
     }
     const spools = new SpoolFiles(tuning.spoolDir, capacity.spools);
-    return { analyzed, workers: capacity.workers, spools, uploads };
+    return { analyzed, capacity, workers, spools, uploads };
   }
 }

@@ -25,10 +25,13 @@ export async function warmConnections(
   await Promise.allSettled([ask(outputImage, "push,pull"), ask(from, "pull"), ask(cacheImage, "push,pull")]);
 }
 
-/** @returns undefined while the build leaves too little memory or threads */
-export function startExportThreads({ tuning }: ExportSettings): StartedThreads | undefined {
+/**
+ * @param workers that the process's limits allowed before the build
+ * @returns undefined while the build leaves too little memory or threads for them
+ */
+export function startExportThreads({ tuning }: ExportSettings, workers: number): StartedThreads | undefined {
   const capacity = fitCapacity(tuning);
-  if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
+  if (capacity.workers < workers || !hasMemoryFor(capacity.workers)) return undefined;
   const pool = openPool(tuning, capacity.workers);
   pool.start();
   return { pool, capacity };

@@ -3,6 +3,7 @@ import { getPriority } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EarlyBuild, layerScript, SHOWS_READS } from "../../support/creator/early-build.ts";
+import { CREATOR } from "../../support/creator/fake-build.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RegistryAccess } from "../../support/images/registry-access.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
@@ -202,6 +203,20 @@ read -r ready < $FAKE_DIR/ready || true`;
     const run = await early.finish(running);
     const compressed = { event: "layer-compressed", id: "early/first:jre", early: true };
     expect(readEvents(events)).toContainEqual(expect.objectContaining(compressed));
+    await sameAsWithout(early, run);
+  });
+
+  test("is made early, too, if the limits of the process allow fewer workers than are asked for", async () => {
+    const early = await EarlyBuild.open();
+    early.buildpacks({ first: SMALL_JRE });
+    const start = tempTree({ creator: `#!/bin/sh\nulimit -n 150 && exec ${CREATOR} "$@"\n` });
+    chmodSync(start, 0o755);
+    chmodSync(join(start, "creator"), 0o755);
+    const running = early.start({ program: join(start, "creator"), flags: ["-workers", "40"] });
+    await early.untilUploaded(1);
+    expect(early.isSecondRunning).toBe(true);
+    const run = await early.finish(running);
+    expect(run.stderr).toMatch(/Using \d+ of 40 workers/);
     await sameAsWithout(early, run);
   });
 
