@@ -107,7 +107,7 @@ function covers(scope: string, other: string): boolean {
   return resource === otherResource && otherActions.every((action) => actions.includes(action));
 }
 
-/** Several scopes in one text are taken as one with a long resource, which equals no other. */
+/** In a text of several scopes, all but the last one's actions count as the resource. */
 function partsOf(scope: string): readonly [resource: string, actions: readonly string[]] {
   const colon = scope.lastIndexOf(":");
   return [scope.slice(0, Math.max(0, colon)), scope.slice(colon + 1).split(",")];

@@ -28,12 +28,12 @@ export function ownThreadOptions(): OwnThreadOptions {
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS, recordTiming: false };
 }
 
-/** Ends the threads that `start` has started if it throws, as it does when no more threads may be started. */
+/** Runs `start`. If it throws, such as at a limit of threads, ends the threads that it has started. */
 export function allOrNone<Started>(start: () => Started): Started {
   try {
     return start();
   } catch (error) {
-    // Node tells of each new thread in the next tick. Listeners would start another one.
+    // Node emits `worker` in the tick after each start. Piscina's listeners would replace a thread that ends.
     const end = (thread: Worker) => void thread.removeAllListeners().terminate();
     process.on("worker", end);
     setImmediate(() => process.off("worker", end));

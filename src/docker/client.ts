@@ -22,7 +22,7 @@ const CONNECTIONS = 2;
 
 const RESPONSE_TIMEOUT_MS = 300_000;
 
-/** A config may have 64 MiB in a registry; older daemons return it twice, and in JSON some characters take more bytes. */
+/** A config in a registry may have 64 MiB. Older daemons return it twice, and JSON escapes some characters. */
 const MAX_RESPONSE_BYTES = 256 << 20;
 
 /**

@@ -46,7 +46,7 @@ export interface EarlyOptions extends ExportParts {
 /** Opened with the first layer, so that a build without any pays nothing. */
 interface EarlyResources {
   readonly analyzed: Analyzed;
-  /** What the process's limits allowed when the build began. */
+  /** As the process's limits allowed when the build began. */
   readonly capacity: Capacity;
   /** Compressing threads for early layers. */
   readonly workers: number;
@@ -93,7 +93,7 @@ export class EarlyExport implements EarlyWork {
         this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
         this.end();
       }
-      // A layer in progress would wait for threads with a higher priority than those that make it.
+      // New threads have the main thread's priority, and would displace the build and threads that are lowered already.
       lowerThreads();
     }
     // If the build left no room for a thread, the export may still find some.

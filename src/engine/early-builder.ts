@@ -18,7 +18,7 @@ import type { SpoolFiles } from "./spool-files.ts";
 
 /**
  * The products of a layer that was begun while the build ran (docs/decisions/0012-early-export.md). The spool is
- * complete. `isReady` is false for a layer that was still being made when the build ended.
+ * complete.
  */
 export interface EarlyLayer {
   readonly diffId: DigestDone;
@@ -32,6 +32,7 @@ export interface EarlyBuild {
 }
 
 export interface ClaimedLayer extends EarlyLayer {
+  /** False if the layer was still in progress when the build ended. */
   readonly isReady: boolean;
 }
 
@@ -61,7 +62,7 @@ interface PassWish {
   readonly blob: PendingSpool | undefined;
 }
 
-/** Builds layers on some of the export's compressing threads, which know the code when the export begins. */
+/** Builds layers on some of the export's compressing threads, for which V8 has then compiled the hot code. */
 export class EarlyBuilder {
   readonly #pool: WorkerPool;
   readonly #limited: PassPool;

@@ -45,7 +45,7 @@ export class SlotPool {
   /**
    * Limits work below the highest priority, 0, to `background` of the slots, until {@link liftLimit} announces that no
    * more work of the highest priority is expected. While `isAppAhead`, the highest priority can wait, and background
-   * work goes first. Slots that background work has at the call do not count.
+   * work goes first. Slots that background work already holds do not count.
    */
   limitBackground(background: number, isAppAhead: () => boolean): void {
     this.#background = new PriorityLimiter(background);

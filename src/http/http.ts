@@ -82,7 +82,7 @@ export function headerOf(response: Pick<HttpResponse, "headers">, name: string):
 
 const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
 
-/** Default: {@link DEFAULT_TIMEOUTS}, the system's clock, unlimited connections, and uploads by the calling thread. */
+/** Defaults: {@link DEFAULT_TIMEOUTS}, the system's clock, unlimited connections, and uploads by the calling thread. */
 export interface HttpOptions {
   readonly timeouts?: Timeouts | undefined;
   readonly clock?: Clock | undefined;

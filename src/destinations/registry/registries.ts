@@ -12,7 +12,7 @@ import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
 import { CANCEL_TIMEOUT_MS } from "./upload-recovery.ts";
 
-/** The `connections` must exceed the uploads. */
+/** `connections` must exceed `uploadConcurrency`. */
 export interface RegistriesOptions extends HttpOptions {
   readonly keychain: Keychain;
   readonly insecureRegistries: readonly string[];

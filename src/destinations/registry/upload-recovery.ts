@@ -8,8 +8,8 @@ export const CANCEL_TIMEOUT_MS = 400;
 
 /**
  * Cancels an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a registry that cannot cancel expires
- * the upload. Asks for a token of its own, because a token server may refuse to let a user delete, and pushes must not
- * depend on that.
+ * the upload. Uses a separate token, because a token server may deny the right to delete, and pushes must not depend on
+ * it.
  */
 export async function cancelUpload({ client, repository }: Connection, location: URL, work: Work): Promise<void> {
   const scopes = [scopeOf(repository, "push,pull,delete")];
