@@ -120,12 +120,12 @@ function oauthRequest(
 
 async function ask(
   server: TokenServer,
-  asked: TokenRequest,
+  tokenRequest: TokenRequest,
   authorizationFor: (url: URL) => string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Token> {
   const headersTimeoutMs = Math.min(MAX_RESPONSE_MS, server.http.timeouts.responseMs);
-  const request: HttpRequest = { ...asked, headersTimeoutMs, signal };
+  const request: HttpRequest = { ...tokenRequest, headersTimeoutMs, signal };
   const response = await exchangeFollowing(server.http, request, {
     isInsecure: server.isInsecure,
     authorizationFor,

@@ -60,16 +60,17 @@ const SHOWN_DIGITS = 40;
 
 function decodeUtf8(bytes: Uint8Array): string {
   // Editors and PowerShell on Windows write UTF-16.
-  if (bytes.subarray(0, 4).includes(0) || startsWithUtf16Mark(bytes))
+  if (bytes.subarray(0, 4).includes(0) || hasUtf16ByteOrderMark(bytes))
     throw new Error("line 1: the file must be UTF-8, and is probably UTF-16");
   try {
+    // `ignoreBOM` keeps the byte order mark: the parser skips one, and a second one is an error.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw new Error(`line ${firstInvalidLine(bytes)}: the file is not valid UTF-8`, { cause: error });
   }
 }
 
-function startsWithUtf16Mark([first, second]: Uint8Array): boolean {
+function hasUtf16ByteOrderMark([first, second]: Uint8Array): boolean {
   return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 }
 

@@ -16,22 +16,23 @@ export class ProxyRefusal extends Error {
   readonly proxy: string;
   readonly status: number | undefined;
   readonly isTemporary: boolean;
-  readonly login?: ProxyLogin;
+  readonly login: ProxyLogin | undefined;
 
   constructor(proxy: string, text: string, { status, isTemporary, login }: RefusalDetails) {
     super(text);
     this.proxy = proxy;
     this.status = status;
     this.isTemporary = isTemporary;
-    if (login !== undefined) this.login = login;
+    this.login = login;
   }
 }
 
-export type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary"> & Partial<Pick<ProxyRefusal, "login">>;
+export type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary" | "login">;
 
-/** The login that a proxy requires. `schemes` are those of HTTP that it offers, none for SOCKS. */
+/** A proxy requires a login, or rejects the given one. */
 export interface ProxyLogin {
   readonly isGiven: boolean;
+  /** HTTP's authentication schemes that the proxy offers; none for SOCKS. */
   readonly schemes: readonly string[];
 }
 
@@ -116,16 +117,17 @@ export async function connectThrough(
       throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),
-        ...(status === 407 && {
-          login: { isGiven: hasLogin(proxy), schemes: schemesOf(response.headersDistinct["proxy-authenticate"]) },
-        }),
+        login:
+          status === 407
+            ? { isGiven: hasLogin(proxy), schemes: schemesOf(response.headersDistinct["proxy-authenticate"]) }
+            : undefined,
       });
     if (head.length > 0) socket.unshift(head);
     return socket;
   });
 }
 
-/** The schemes of challenges (RFC 9110 section 11.6.1): the words that no parameter's name is. */
+/** The schemes of challenges (RFC 9110 section 11.6.1): words that are not the name of a parameter. */
 function schemesOf(challenges: readonly string[] = []): readonly string[] {
   const unquoted = challenges.map((challenge) => challenge.replace(/"(?:[^"\\]|\\.)*"/g, '""')).join(",");
   return [...unquoted.matchAll(/(?:^|,)\s*([a-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))/gi)].map(([, scheme = ""]) => scheme);
@@ -164,7 +166,7 @@ export async function connectThroughSocks(
     new ProxyRefusal(proxy.host, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
       status: undefined,
       isTemporary,
-      ...(login && { login }),
+      login,
     });
   return opening(socket, timedOut(), options, async () => {
     socket.write(isGiven ? Buffer.from([5, 2, 0, 2]) : Buffer.from([5, 1, 0]));

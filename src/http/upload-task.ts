@@ -94,7 +94,7 @@ export function errorToWire(error: unknown): WireError {
     return { kind: "proxy", proxy: error.proxy, step: error.step, error: errorToWire(error.cause) };
   if (error instanceof ProxyRefusal) {
     const { proxy, status, isTemporary, login } = error;
-    return { kind: "refusal", message, proxy, details: { status, isTemporary, ...(login && { login }) } };
+    return { kind: "refusal", message, proxy, details: { status, isTemporary, login } };
   }
   const fields = Object.fromEntries(
     Object.entries(error).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value)),

@@ -70,7 +70,7 @@ test.each([
   ],
   [
     "a proxy that refuses to connect",
-    new ProxyRefusal("proxy:3128", "Forbidden", { status: 403, isTemporary: false }),
+    new ProxyRefusal("proxy:3128", "Forbidden", { status: 403, isTemporary: false, login: undefined }),
     `failed to connect to the docker API at ${name}: Forbidden`,
   ],
   [
