@@ -2,8 +2,9 @@ import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { EarlyBuild, layerScript, SHOWS_READS } from "../../support/creator/early-build.ts";
+import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { CREATOR } from "../../support/creator/fake-build.ts";
+import { KEEPS_ACCESS_TIMES } from "../../support/files/access-times.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RegistryAccess } from "../../support/images/registry-access.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
@@ -135,7 +136,7 @@ mapping[0] = 66
 open(done, "w").close()
 `;
 
-  test.runIf(SHOWS_READS && findProgram("python3") !== undefined)(
+  test.runIf(KEEPS_ACCESS_TIMES && findProgram("python3") !== undefined)(
     "is exported at the end if a process that cannot be inspected may write to it",
     async () => {
       const early = await EarlyBuild.open();
@@ -153,7 +154,7 @@ read -r ready < $FAKE_DIR/ready || true`;
         const pid = Number(early.build.record("mapper"));
         if (pid !== 0 && isRunning(pid)) process.kill(pid);
       });
-      // By then the layer before it was refused, or made.
+      // Layers are built in the order of their names, so the mapped one was refused or built by then.
       await early.untilRead("later");
       await sameAsWithout(early, await early.finish(running));
     },
@@ -206,7 +207,7 @@ read -r ready < $FAKE_DIR/ready || true`;
     await sameAsWithout(early, run);
   });
 
-  test("is made early, too, if the limits of the process allow fewer workers than are asked for", async () => {
+  test("is built early although the limits of the process allow fewer workers than requested", async () => {
     const early = await EarlyBuild.open();
     early.buildpacks({ first: SMALL_JRE });
     const start = tempTree({ creator: `#!/bin/sh\nulimit -n 150 && exec ${CREATOR} "$@"\n` });

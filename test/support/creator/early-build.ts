@@ -1,17 +1,4 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, constants, existsSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
 import type { ExporterRun, RunningExporter } from "../process/exporter.ts";
@@ -20,23 +7,6 @@ import { WAIT } from "../runner/time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
 const WORKERS = 3;
-
-/** Whether {@link EarlyBuild.untilRead} can work: not on a file system that is mounted with `noatime`. */
-export const SHOWS_READS = showsReads();
-if (!SHOWS_READS) console.warn("Some tests of early export are skipped: TMPDIR keeps no access times");
-
-function showsReads(): boolean {
-  const root = mkdtempSync(join(tmpdir(), "tandem-test-"));
-  const file = join(root, "file");
-  try {
-    writeFileSync(file, "contents");
-    utimesSync(file, 1, 1);
-    readFileSync(file);
-    return statSync(file).atimeMs > 1000;
-  } finally {
-    rmSync(root, { recursive: true });
-  }
-}
 
 /**
  * Two buildpacks, run as the builder of a lifecycle runs them: as its children, each with its layers directory as an
@@ -126,12 +96,12 @@ done\n`;
     return commits.map(({ target }) => new URL(target, "http://registry").searchParams.get("digest") ?? "");
   }
 
-  /** Waits for the first requests of the export to its registries, which are sent when all layers are made. */
+  /** Waits until all layers that can be built early are built: then the export's connections are opened. */
   async untilMade(): Promise<void> {
     await vi.waitFor(() => expect(this.build.registry.count("HEAD", /\/run\/manifests\//)).toBe(1), WAIT);
   }
 
-  /** Waits until a file or directory of the first buildpack is read for the first time since it changed ({@link SHOWS_READS}). */
+  /** Waits for the first read of the first buildpack's file or directory since its last change. Needs access times. */
   async untilRead(path: string): Promise<void> {
     const absolute = join(this.build.output.layersDir, "early_first", path);
     await vi.waitFor(() => {
