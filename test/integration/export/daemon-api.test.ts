@@ -314,7 +314,7 @@ test("IDs without an algorithm, as podman writes them, are taken", async () => {
   expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
 });
 
-test("a run image with labels of more than 16 MiB is built upon, and keeps them", async () => {
+test("an image keeps its run image's labels if they have more than 16 MiB", async () => {
   const label = "x".repeat(17 << 20);
   const { api, run } = await scene({ ...CLASSIC, labels: { label } });
   expect(await run("app")).toMatchObject({ exitCode: 0 });

@@ -32,9 +32,9 @@ test("each repository is asked once, and nothing is left open", async () => {
   expect(questions(cache, "cache").canceled).toBe(1);
 });
 
-test("a token server that refuses tokens that may delete does not refuse the pushes", async () => {
+test("pushes succeed although the token server refuses tokens that may delete", async () => {
   const login = { username: "jane", password: "s3cret" };
-  const app = await FakeRegistry.start({ auth: { kind: "bearer", ...login, mayNotDelete: true } });
+  const app = await FakeRegistry.start({ auth: { kind: "bearer", ...login, refusesDelete: true } });
   if (app.auth) app.auth.isSuspended = true;
   const scene = await Scene.openSmall(app, await FakeRegistry.start());
   if (app.auth) app.auth.isSuspended = false;

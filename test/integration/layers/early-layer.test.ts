@@ -115,7 +115,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("keeps to its threads until the build ends", async () => {
+  test("is compressed on its share of the threads until the build ends, then on all", async () => {
     const scene = new EarlyScene(pool, 1);
     const makeBlock = pool.block.bind(pool);
     const held: (() => void)[] = [];
@@ -135,7 +135,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await layer;
   });
 
-  test("that only the cache takes waits for the app image's if it is half made when the build ends", async () => {
+  test("that only the cache needs comes after the app image's while both are in progress", async () => {
     const scene = new EarlyScene(pool);
     const rank = { priority: APP_PRIORITY, order: 0 };
     const held = await Promise.all(Array.from({ length: pool.slots.size }, () => pool.slots.acquire(rank)));
@@ -152,7 +152,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(order).toEqual(["app", "app", "cache", "cache"]);
   });
 
-  test("is not scanned again by its maker if the build ends while it is made", async () => {
+  test("is not scanned for its verification once the build has ended", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     const build = await started(scene, layer);

@@ -21,7 +21,7 @@ export interface DockerApiOptions {
   readonly leavesOutAlgorithm?: boolean;
   /** Knows a loaded image by its name only, not by the digest of its config. */
   readonly identifiesByName?: boolean;
-  /** Of all images. */
+  /** The labels of every image. */
   readonly labels?: Readonly<Record<string, string>>;
 }
 

@@ -10,8 +10,8 @@ export interface AuthOptions {
   readonly identityToken?: string;
   /** Told to clients as `expires_in`, in seconds. */
   readonly lifetimeS?: number;
-  /** Requests for a token that may delete are refused as a whole. */
-  readonly mayNotDelete?: boolean;
+  /** Refuses requests for a token whose scopes include `delete`. */
+  readonly refusesDelete?: boolean;
 }
 
 interface Scope {
@@ -61,8 +61,8 @@ export class Auth {
         : this.#isBasic(exchange);
     if (!isKnown) return unauthorized('Basic realm="token"');
     const scopes = form.getAll("scope").flatMap((scope) => scope.split(" "));
-    if (this.#options.mayNotDelete && scopes.some((scope) => parseScope(scope).actions.includes("delete")))
-      return refusal(403, "DENIED", "no one may delete");
+    if (this.#options.refusesDelete && scopes.some((scope) => parseScope(scope).actions.includes("delete")))
+      return refusal(403, "DENIED", "deleting is not allowed");
     const token = randomUUID();
     this.issued.push(scopes.join(" "));
     this.#tokens.set(token, scopes.map(parseScope));

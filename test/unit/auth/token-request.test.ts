@@ -30,7 +30,7 @@ async function startServer(
   };
 }
 
-test("a silent token server uses up the retry budget at most", async () => {
+test("a silent token server times out after the timeout of a response, which the retry budget bounds", async () => {
   const silent = await RawServer.start(() => undefined);
   const http = new Http({}, { timeouts: { ...DEFAULT_TIMEOUTS, responseMs: 50 } });
   onTestFinished(async () => {

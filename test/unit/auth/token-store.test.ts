@@ -63,7 +63,7 @@ test("a refused token is replaced once, with the scope that the registry names f
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");
   }));
 
-test("a challenge for less than was asked for does not come before it, and one for more moves to the front", () =>
+test("a challenge's scope goes first unless the first scope covers it", () =>
   withServer(300, async (server, store) => {
     const scopes = ["repository:a:push,pull"];
     const refuseWith = async (scope: string) => {

@@ -65,7 +65,7 @@ test.each([
   expect(networkFault("PATCH", URL_, error)).toBe(error);
 });
 
-test("a login that a proxy asks for is the same when an upload thread meets it", () => {
+test("a proxy's refusal keeps its login across the border of an upload thread", () => {
   const login = { isGiven: true, schemes: ["NTLM"] };
   const met = new ProxyRefusal("proxy:3128", "Proxy Authentication Required", {
     status: 407,
