@@ -63,16 +63,20 @@ export function rawManifest({ manifestDescriptor, manifestBytes }: BuiltImage): 
 }
 
 /**
- * One HEAD of a tag or digest (docs/compatibility.md#pushing-images).
- * @returns the manifest's digest; "" if the registry does not report it; undefined if the manifest is missing or the
- * registry does not say (403; 405 and 501 if it does not support HEAD)
+ * "unknown": the manifest is missing, or the registry does not say (403; 405 and 501 if it does not support HEAD). A
+ * registry may leave out the digest of a manifest that it has.
  */
+export type ManifestLookup =
+  | { readonly kind: "found"; readonly digest: Digest | undefined }
+  | { readonly kind: "unknown" };
+
+/** One HEAD of a tag or digest (docs/compatibility.md#pushing-images). */
 export async function headManifest(
   connection: Connection,
   identifier: string,
   actions: "pull" | "push,pull",
   work: Work,
-): Promise<Digest | "" | undefined> {
+): Promise<ManifestLookup> {
   const response = await connection.client.send({
     ...work,
     method: "HEAD",
@@ -81,9 +85,9 @@ export async function headManifest(
     expected: [200, 403, 404, 405, 501],
     headers: { accept: ACCEPT },
   });
-  if (response.status !== 200) return undefined;
+  if (response.status !== 200) return { kind: "unknown" };
   const digest = headerOf(response, "docker-content-digest") ?? "";
-  return isSha256(digest) ? digest : "";
+  return { kind: "found", digest: isSha256(digest) ? digest : undefined };
 }
 
 export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RawManifest> {
@@ -128,7 +132,7 @@ export async function putManifest(
   await checkStored(
     response,
     digest,
-    async () => (await headManifest(connection, digest, "push,pull", work)) !== undefined,
+    async () => (await headManifest(connection, digest, "push,pull", work)).kind === "found",
   );
 }
 

@@ -78,7 +78,8 @@ export class RegistryRepository {
 
   async hasManifest(reference: Reference, actions: "pull" | "push,pull", work: Work): Promise<boolean> {
     const head = () => headManifest(this.#connection, reference.identifier, actions, work);
-    return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
+    const { kind } = await persist(this.#connection, work, `manifest ${reference.identifier}`, head);
+    return kind === "found";
   }
 
   async hasBlob(digest: Digest, work: Work): Promise<boolean> {

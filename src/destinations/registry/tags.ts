@@ -1,7 +1,6 @@
-import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Connection, Work } from "./connection.ts";
-import { headManifest, putManifest, type RawManifest } from "./manifests.ts";
+import { headManifest, type ManifestLookup, putManifest, type RawManifest } from "./manifests.ts";
 import { persist } from "./retries.ts";
 
 /** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
@@ -11,11 +10,11 @@ export interface TagResult {
   readonly error?: unknown;
 }
 
-export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
+/** Undefined: the lookup failed. */
+export type TagLookups = ReadonlyMap<Reference, Promise<ManifestLookup | undefined>>;
 
 export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
-  const lookUp = async ({ identifier }: Reference) =>
-    (await headManifest(connection, identifier, "push,pull", work)) ?? "nothing";
+  const lookUp = ({ identifier }: Reference) => headManifest(connection, identifier, "push,pull", work);
   return new Map(references.map((reference) => [reference, lookUp(reference).catch(() => undefined)]));
 }
 
@@ -31,19 +30,20 @@ export function putTags(
   work: Work,
   lookups: TagLookups = new Map(),
 ): Promise<TagResult[]> {
+  const isCurrent = (found: ManifestLookup | undefined) => found?.kind === "found" && found.digest === manifest.digest;
   const put = async (reference: Reference): Promise<TagResult> => {
     const { identifier } = reference;
     let known = await lookups.get(reference);
     // The tag may have moved since.
-    if (known === manifest.digest) known = undefined;
+    if (isCurrent(known)) known = undefined;
     let isSent = false;
     let isOverwrite = false;
     try {
       // If the response to a PUT was lost, the next attempt finds the manifest.
       const push = async () => {
         const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
-        if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
-        isOverwrite = found !== undefined && found !== "nothing";
+        if (isCurrent(found)) return isSent ? "pushed" : "unchanged";
+        isOverwrite = found.kind === "found";
         known = undefined;
         isSent = true;
         await putManifest(connection, identifier, manifest, work);
