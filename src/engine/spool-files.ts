@@ -48,6 +48,7 @@ export async function openNamelessFile(directory: string): Promise<SpoolFile> {
     await unlinkPath(path);
     return file;
   } catch (error) {
+    await closeSpoolFile(file.fileDescriptor);
     throw cannotCreate(directory, code, error);
   }
 }

@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { readdirSync, writeSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { SpooledBlob } from "../../../src/engine/spool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
@@ -240,4 +242,31 @@ describe("a limited number of spool files", () => {
     expect(await textOf(second.read(0))).toBe("and second");
     await Promise.all([first.release(), second.release()]);
   });
+});
+
+/** Stands for a file system without O_TMPFILE, in a directory that loses its write permission. */
+const UNREMOVABLE = `import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+const { open } = fs;
+fs.open = (path, flags, mode, done) =>
+  typeof flags === "number" ? done(new Error("not supported")) : open(path, flags, mode, done);
+fs.unlink = (path, done) => done(new Error("not permitted"));
+syncBuiltinESMExports();
+const [module, directory] = process.argv.slice(1);
+const { openNamelessFile } = await import(module);
+const { code } = await openNamelessFile(directory).catch((error) => error);
+const isOpen = (fd) => {
+  try {
+    return fs.readlinkSync("/proc/self/fd/" + fd).startsWith(directory);
+  } catch {
+    return false; // the descriptor of the listing itself
+  }
+};
+console.log(code, fs.readdirSync("/proc/self/fd").filter(isOpen).length);
+`;
+
+test("a spool file whose name cannot be removed is closed", () => {
+  const module = fileURLToPath(import.meta.resolve("../../../src/engine/spool-files.ts"));
+  const program = ["--no-warnings", "--input-type=module", "-e", UNREMOVABLE, module, tempTree()];
+  expect(execFileSync(process.execPath, program, { encoding: "utf8" })).toBe("EXPORT_LAYER_SPOOL 0\n");
 });
