@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
 import { readBody } from "../http/body.ts";
+import { MAX_ERROR_BODY_BYTES } from "../http/faults.ts";
 import { requestHead } from "../http/routes.ts";
 import { type Connections, exchangeOver, type RawResponse } from "../http/transport.ts";
 import type { Environment } from "../process/environment.ts";
@@ -173,7 +174,9 @@ export class DockerClient {
         signal,
       });
       if (response.status < 300) return response;
-      throw dockerResponseFault(response.status, await this.#whole(response, signal), this.name);
+      // If the body is too long or breaks off, the status is enough.
+      const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+      throw dockerResponseFault(response.status, bytes.toString("utf8"), this.name);
     } catch (error) {
       signal.throwIfAborted();
       throw dockerNetworkFault(error, this.#host);

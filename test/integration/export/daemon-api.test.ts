@@ -1,5 +1,9 @@
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { pipeline, Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
@@ -312,6 +316,29 @@ test("IDs without an algorithm, as podman writes them, are taken", async () => {
   const id = api.loads[0]?.configDigest.slice("sha256:".length) ?? "";
   expect(stdout).toContain(`*** Images (${id.slice(0, 12)}):\n`);
   expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
+});
+
+test("an error of a daemon that never ends is cut", async () => {
+  let sent = 0;
+  const server = createServer((_request, response) => {
+    response.writeHead(500);
+    const chunk = Buffer.alloc(1 << 20, "x");
+    const endless = function* () {
+      for (; ; sent += chunk.length) yield chunk;
+    };
+    pipeline(Readable.from(endless()), response, () => undefined);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close().closeAllConnections());
+  const { runWith } = await scene(CLASSIC);
+  const { port } = server.address() as AddressInfo;
+  const run = await runWith({ DOCKER_HOST: `tcp://127.0.0.1:${port}` }, "app");
+  expect(run).toMatchObject({
+    exitCode: expect.any(Number),
+    stderr: expect.stringContaining("Error response from daemon: xxx"),
+  });
+  expect(run.stderr.length).toBeLessThan(1 << 20);
+  expect(sent).toBeLessThan(32 << 20);
 });
 
 test("an image keeps its run image's labels if they have more than 16 MiB", async () => {
