@@ -129,7 +129,7 @@ export async function connectThrough(
 
 /** The schemes of challenges (RFC 9110 section 11.6.1): words that are not the name of a parameter. */
 function schemesOf(challenges: readonly string[] = []): readonly string[] {
-  const unquoted = challenges.map((challenge) => challenge.replace(/"(?:[^"\\]|\\.)*"/g, '""')).join(",");
+  const unquoted = challenges.map((challenge) => challenge.replace(/"(?:[^"\\]|\\.)*(?:"|\\?$)/g, '""')).join(",");
   return [...unquoted.matchAll(/(?:^|,)\s*([a-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))/gi)].map(([, scheme = ""]) => scheme);
 }
 

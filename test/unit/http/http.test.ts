@@ -344,6 +344,17 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
+  test("407 with a text of megabytes that never ends is read at once", async () => {
+    const challenge = `NTLM, Digest realm="${'\\"'.repeat(2 << 20)}\\`;
+    const server = await RawServer.answering(
+      `HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: ${challenge}\r\nContent-Length: 0\r\n\r\n`,
+    );
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({
+      hint: expect.stringContaining(" requires a login by NTLM or Digest, "),
+    });
+  });
+
   test("of SOCKS", async () => {
     const { server, host } = await startSocksProxy({ routes: {}, login: "me:right" });
     onTestFinished(() => server[Symbol.asyncDispose]());
