@@ -1,5 +1,5 @@
 import type { Registries } from "../destinations/registry/registries.ts";
-import { fitCapacity } from "../export/capacity.ts";
+import { capacityLeft } from "../export/capacity.ts";
 import { openPool, type StartedThreads } from "../export/setup.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
@@ -30,8 +30,8 @@ export async function warmConnections(
  * @returns undefined while the build leaves too little memory or threads for them
  */
 export function startExportThreads({ tuning }: ExportSettings, workers: number): StartedThreads | undefined {
-  const capacity = fitCapacity(tuning);
-  if (capacity.workers < workers || !hasMemoryFor(capacity.workers)) return undefined;
+  const capacity = capacityLeft(tuning);
+  if (capacity === undefined || capacity.workers < workers || !hasMemoryFor(capacity.workers)) return undefined;
   const pool = openPool(tuning, capacity.workers);
   pool.start();
   return { pool, capacity };

@@ -198,6 +198,15 @@ export function fitCapacity(
   return { ...capacity, maxWorkers, spools: MIN_SPOOLS + Math.floor(spare / 2) };
 }
 
+/** As {@link fitCapacity}, for limits that may leave room later: undefined if they do not allow one worker now. */
+export function capacityLeft(...parameters: Parameters<typeof fitCapacity>): Capacity | undefined {
+  try {
+    return fitCapacity(...parameters);
+  } catch {
+    return undefined;
+  }
+}
+
 export function connectionsFor(uploadConcurrency: number): number {
   return 2 * uploadConcurrency + 2;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  capacityLeft,
   connectionsFor,
   fitCapacity,
   guardAddresses,
@@ -40,6 +41,13 @@ test("without limits everything wanted is granted", () => {
     uploadThreads: 2,
     spools: Number.POSITIVE_INFINITY,
   });
+});
+
+test("limits that do not allow one worker now leave no capacity", () => {
+  const threads = { limit: 100, used: 98 };
+  expect(() => fitCapacity(WANTED, limits({ threads }))).toThrow("this process may have 100 processes and threads");
+  expect(capacityLeft(WANTED, limits({ threads }))).toBeUndefined();
+  expect(capacityLeft(WANTED, limits())).toEqual(fitCapacity(WANTED, limits()));
 });
 
 describe("a limit bounds", () => {
