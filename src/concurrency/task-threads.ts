@@ -108,6 +108,12 @@ export class TaskThreads<Task, Reply> {
   #choose(isLong: boolean): Thread<Task, Reply> {
     const least = this.#threads.toSorted((a, b) => a.running - b.running)[0];
     if (least === undefined) return this.start();
-    return isLong && least.running > 0 && this.#threads.length < this.#options.maxThreads ? this.start() : least;
+    if (!isLong || least.running === 0 || this.#threads.length >= this.#options.maxThreads) return least;
+    try {
+      return this.start();
+    } catch {
+      // Something else has taken what the limits of the process leave.
+      return least;
+    }
   }
 }
