@@ -35,6 +35,10 @@ export class EarlyLayerStore implements EarlyLayers {
     if (entry !== undefined) entry.isReady = true;
   }
 
+  keepOnly(keys: ReadonlySet<string>): void {
+    for (const key of [...this.#entries.keys()]) if (!keys.has(key)) this.drop(key);
+  }
+
   has(key: string): boolean {
     return this.#entries.has(key);
   }

@@ -47,6 +47,8 @@ export interface EarlyClaim {
  * changed is dropped.
  */
 export interface EarlyLayers {
+  /** Drops the layers that the export does not plan. */
+  keepOnly(keys: ReadonlySet<string>): void;
   has(key: string): boolean;
   claim(key: string, stamp: TreeStamp): EarlyClaim | undefined;
 }

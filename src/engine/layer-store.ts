@@ -93,6 +93,11 @@ export class LayerStore {
     return layer;
   }
 
+  /** Frees threads and connections from early layers that no image takes. @param keys of the directories that images take */
+  dropEarlyBut(keys: ReadonlySet<string>): void {
+    this.#early?.keepOnly(keys);
+  }
+
   async hashFile(path: string): Promise<DiffID> {
     return await this.#rehashes.run({ priority: 0 }, () => this.#engine.pool.hashFile(path));
   }

@@ -16,7 +16,8 @@ import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { planApp } from "../plan/app.ts";
 import type { BuildpackLayers, ExportSettings, PlanInputs } from "../plan/inputs.ts";
-import type { AppPlan } from "../plan/steps.ts";
+import { layerKey } from "../plan/layers.ts";
+import { type AppPlan, directorySource } from "../plan/steps.ts";
 import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 
@@ -104,11 +105,19 @@ export async function prepareLayers(
       throw withContext("read build metadata", error);
     });
     const inputs = await readPlanInputs(context, build, group, images);
+    context.store.dropEarlyBut(exportedDirectories(inputs));
     const plan = planApp(inputs);
     return { build, inputs, plan, layers: new AppLayers(context, plan, images, tasks) };
   } catch (error) {
     throw failTo("export", error, EXIT_CODES.exportFailed);
   }
+}
+
+/** Keys of the layers of buildpacks that the app image or the cache takes. */
+function exportedDirectories({ buildpacks, cache, settings }: PlanInputs): ReadonlySet<string> {
+  const layers = buildpacks.flatMap((buildpack) => buildpack.layers);
+  const exported = layers.filter((layer) => layer.launch || (layer.cache && cache !== undefined));
+  return new Set(exported.map(({ path }) => layerKey(directorySource(path, settings))));
 }
 
 async function readPlanInputs(

@@ -241,6 +241,29 @@ read -r ready < $FAKE_DIR/ready || true`;
     await sameAsWithout(early, run);
   });
 
+  test("is dropped by the export if a later buildpack makes it a build layer", async () => {
+    const early = await EarlyBuild.open();
+    const spool = writableDirectory();
+    early.buildpacks({ first: SMALL_JRE, second: "printf '[types]\\nbuild = true\\n' > $first/jre.toml" });
+    const running = early.start({ flags: ["-spool-dir", spool] });
+    const { pid } = running.process;
+    await early.untilUploaded(1);
+    expect(openSpools(spool, pid)).toBe(1);
+    let spools: number | undefined;
+    early.build.registry.faults.add({
+      method: "PUT",
+      target: /\/app\/manifests\//,
+      action: {
+        around: (proceed) => {
+          spools = openSpools(spool, pid);
+          return proceed();
+        },
+      },
+    });
+    await sameAsWithout(early, await early.finish(running));
+    expect(spools).toBe(0);
+  });
+
   test("is counted as sent if its upload ends in the export", async () => {
     const early = await EarlyBuild.open();
     const events = eventsFile();

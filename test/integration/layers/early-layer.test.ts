@@ -313,6 +313,19 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
+  test("ends with its upload if the export does not plan it, and others go on", async () => {
+    const scene = new EarlyScene(pool);
+    const [unplanned, planned] = [source(layerTree()), source(layerTree())];
+    const stop = vi.fn();
+    const build = await started(scene, unplanned, [], () => ({ sentBytes: 0, stop }));
+    await started(scene, planned);
+    await build.blob;
+    scene.layers.keepOnly(new Set([layerKey(planned)]));
+    expect(stop).toHaveBeenCalledOnce();
+    expect(await scene.export(planned)).toMatchObject({ reads: 0 });
+    await spoolsClosed(scene.spoolDir);
+  });
+
   test("leaves nothing open if it is never claimed", async () => {
     const scene = new EarlyScene(pool);
     await scene.early(source(layerTree()));
