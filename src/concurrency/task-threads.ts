@@ -33,8 +33,14 @@ export function allOrNone<Started>(start: () => Started): Started {
   try {
     return start();
   } catch (error) {
-    // Node emits `worker` in the tick after each start. Piscina's listeners would replace a thread that ends.
-    const end = (thread: Worker) => void thread.removeAllListeners().terminate();
+    // Node emits `worker` in the tick after each start. Piscina's listeners would replace a thread that ends, and
+    // without any an error of a thread would end the process.
+    const end = (thread: Worker) => {
+      void thread
+        .removeAllListeners()
+        .on("error", () => undefined)
+        .terminate();
+    };
     process.on("worker", end);
     setImmediate(() => process.off("worker", end));
     throw error;

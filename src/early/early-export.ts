@@ -209,6 +209,7 @@ export class EarlyExport implements EarlyWork {
     const { signal } = this.#ended;
     const context = { spoolDir: this.#options.settings.tuning.spoolDir, session };
     const threads = hasMemoryFor(workers) ? this.startThreads() : undefined;
+    signal.throwIfAborted();
     if (threads === undefined) {
       this.#logger.debug("Not exporting layers early yet: memory or a limit of the process does not allow all workers");
       return due.map((candidate) => this.#postponed(candidate));

@@ -78,8 +78,13 @@ test("closing a pool fails its tasks in progress, and later ones", async () => {
 
 test("a pool that cannot start all of its threads ends those that it started", async () => {
   const ends: Promise<unknown>[] = [];
+  const listeners: number[] = [];
   // In the next tick, because the pool removes the listeners of threads that it ends.
-  const watch = (thread: Worker) => process.nextTick(() => ends.push(once(thread, "exit")));
+  const watch = (thread: Worker) =>
+    process.nextTick(() => {
+      listeners.push(thread.listenerCount("error"));
+      ends.push(once(thread, "exit"));
+    });
   process.on("worker", watch);
   onTestFinished(() => void process.off("worker", watch));
   const entry = join(tempTree({ "idle.cjs": "module.exports = () => undefined;" }), "idle.cjs");
@@ -87,5 +92,7 @@ test("a pool that cannot start all of its threads ends those that it started", a
   expect(() => pool.start()).toThrow("a worker thread died");
   await new Promise<void>((resolve) => setImmediate(resolve));
   expect(ends).not.toEqual([]);
+  // An error that a thread dies of meanwhile would otherwise end the process.
+  expect(listeners).not.toContain(0);
   await Promise.all(ends);
 });
