@@ -75,7 +75,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
   // A TLS server's failure over http says nothing about later attempts.
   const ofTls = faults.filter(isTlsFailure);
   const telling = ofTls.length > 0 ? ofTls : faults;
-  const hints = new Set(telling.map(({ ownHint }) => ownHint));
+  const hints = new Set(telling.flatMap(({ ownHint }) => ownHint ?? []));
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
     isTemporary: telling.some(({ isTemporary }) => isTemporary),
@@ -85,7 +85,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,
-    hint: hints.size === 1 ? [...hints][0] : undefined,
+    hint: hints.size === 0 ? undefined : [...hints].join(" "),
   });
 }
 

@@ -1,3 +1,4 @@
+import { isSystemError } from "../go/errno.ts";
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
 import { isHttp2Only, isPlainHttp, isUntrusted, tlsHint } from "./tls-failures.ts";
@@ -21,6 +22,9 @@ export function isHttp2(error: unknown): boolean {
 }
 
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
+
+const BROKEN = new Set(["ECONNABORTED", "ECONNRESET", "EPIPE", "HPE_INVALID_EOF_STATE", "HTTP_EOF"]);
+const SILENT = new Set(["HTTP_BODY_TIMEOUT", "HTTP_HEADERS_TIMEOUT"]);
 
 /** What to do about a failure on the way to the host of a URL, or to the proxy in front of it. */
 export function networkHint(
@@ -72,6 +76,8 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
     return `Let ${url.host}, or the load balancer in front of it, use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
+  if (BROKEN.has(code)) return brokenHint(url.host);
+  if (SILENT.has(code) || (NOT_CONNECTED.has(code) && isConnected(error))) return silentHint(url.host);
   if (NOT_CONNECTED.has(code))
     return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
   const hint = isPlainHttp(code) ? undefined : tlsHint(code, error, url.host);
@@ -81,6 +87,20 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
   return isOtherProtocol
     ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
     : undefined;
+}
+
+/** A timeout of a TLS handshake or of sent data, not of opening the connection. */
+function isConnected(error: unknown): boolean {
+  return !isSystemError(error) || error.syscall !== "connect";
+}
+
+function brokenHint(host: string): string {
+  return `Check that ${host} is healthy, and what is on the way to it: load balancer, firewall, VPN.`;
+}
+
+/** Large packets that get lost (RFC 2923 section 2.1) look like a silent host. */
+export function silentHint(host: string): string {
+  return `${brokenHint(host)} If only large requests or responses get stuck, lower the MTU of this machine or container.`;
 }
 
 function refusalHint({ proxy, status, login }: ProxyRefusal, { host, hostname }: URL): string {

@@ -1,5 +1,6 @@
 import { type Fault, toFault } from "../errors/fault.ts";
 import { RegistryFault } from "./faults.ts";
+import { silentHint } from "./network-hints.ts";
 import type { StreamedBody } from "./transport.ts";
 
 export interface BodyRange {
@@ -194,6 +195,7 @@ export class UploadBody implements StreamedBody {
 
 export function stallFault({ destination, stallMs }: Pick<BodyHooks, "destination" | "stallMs">): RegistryFault {
   const message = `upload to ${destination} stopped moving for ${stallMs / 1000}s`;
-  const details = { isTemporary: true, silentMs: stallMs, destination };
+  const hint = silentHint(`the registry of ${destination}`);
+  const details = { isTemporary: true, silentMs: stallMs, destination, hint };
   return new RegistryFault("EXPORT_REGISTRY_STALLED", message, details);
 }

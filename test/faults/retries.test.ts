@@ -61,6 +61,23 @@ test.each(["http", "https", "socks5"])("a silent proxy (%s) uses up the budget",
   });
 });
 
+test.each<[string, (socket: Socket) => void, RegExp]>([
+  ["never answers", () => undefined, /^Check that \S+ is healthy, .* MTU [^.]*\. Tried /],
+  [
+    "never answers a TLS handshake and does not speak HTTP",
+    (socket) => socket.once("data", ([first]) => first !== 0x16 && socket.end("SSH-2.0\r\n")),
+    /^Check that \S+ is healthy, .*Check that \S+ is a registry that speaks http; .*Tried /,
+  ],
+])("a registry that %s comes with advice", async (_, onConnection, hint) => {
+  await using server = await RawServer.start(onConnection);
+  const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 2000, responseMs: 100, budgetMs: 100 };
+  const registries = openRegistries(new RecordingLogger(), {}, { timeouts });
+  const repository = registries.repository(parseReference(`${server.host}/app`));
+  expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK))).toMatchObject({
+    hint: expect.stringMatching(hint),
+  });
+});
+
 describe("a registry that refuses connections", () => {
   async function closedPort(): Promise<string> {
     const server = await RawServer.start(() => undefined);

@@ -135,7 +135,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
     const tries = server.count("PATCH", UPLOADS);
     expect(tries).toBeGreaterThan(20);
     expect((error as Fault).hint).toMatch(
-      new RegExp(`^Tried ${tries} times in 5m0s; -retry-budget .*no answer for blob`),
+      new RegExp(`^Check that \\S+ is healthy, .* Tried ${tries} times in 5m0s; -retry-budget .*no answer for blob`),
     );
   });
 });

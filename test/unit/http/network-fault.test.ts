@@ -57,6 +57,27 @@ test.each([
 });
 
 test.each([
+  ["breaks", failure("ECONNRESET", { syscall: "read" }), false],
+  ["breaks while it is written to", failure("EPIPE", { syscall: "write" }), false],
+  ["ends", new HttpError("HTTP_EOF", "EOF"), false],
+  ["delivers no response", new HttpError("HTTP_HEADERS_TIMEOUT", "timeout"), true],
+  ["delivers half a response", new HttpError("HTTP_BODY_TIMEOUT", "timeout"), true],
+  ["delivers no TLS handshake", new HttpError("HTTP_CONNECT_TIMEOUT", "TLS handshake timeout"), true],
+  ["delivers no acknowledgements", failure("ETIMEDOUT", { syscall: "read" }), true],
+])("a connection that %s asks to check the host and the way to it", (_, error, isSilent) => {
+  const { hint } = networkFault("PATCH", URL_, error) as RegistryFault;
+  expect(hint).toMatch(/^Check that reg\.example is healthy, and what is on the way to it/);
+  expect(/ MTU /.test(hint ?? "")).toBe(isSilent);
+});
+
+test("a connection that does not open asks whether the host is up", () => {
+  for (const code of ["ECONNREFUSED", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]) {
+    const error = failure(code, { syscall: "connect" });
+    expect(networkFault("PATCH", URL_, error)).toMatchObject({ hint: expect.stringContaining("reg.example is up, ") });
+  }
+});
+
+test.each([
   [new Fault("EXPORT_LAYER_CHANGED", "file changed")],
   [failure("UND_ERR_REQ_CONTENT_LENGTH_MISMATCH")],
   [new DOMException("stopped", "AbortError")],

@@ -39,6 +39,7 @@ test("a connection that accepts no waiting bytes times out", async () => {
   expect(body.signal.reason).toMatchObject({
     code: "EXPORT_REGISTRY_STALLED",
     message: "upload to reg.example/app stopped moving for 60s",
+    hint: expect.stringMatching(/^Check that the registry of reg\.example\/app is healthy.* MTU /),
     isTemporary: true,
   });
 });
