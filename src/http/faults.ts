@@ -52,11 +52,13 @@ export interface RegistryFaultDetails extends FaultDetails {
   readonly retryAfterMs?: number | undefined;
   readonly silentMs?: number;
   readonly isStranger?: boolean;
+  readonly isElsewhere?: boolean;
 }
 
 /**
  * `silentMs`: how long the request made no progress before it failed, 0 if it failed at once. `isStranger`: no
- * connection was accepted, on a host that has never answered, so most likely the name is wrong.
+ * connection was accepted, on a host that has never answered, so most likely the name is wrong. `isElsewhere`: the host
+ * is one that the registry referred to.
  */
 export class RegistryFault extends Fault {
   readonly status: number | undefined;
@@ -65,6 +67,7 @@ export class RegistryFault extends Fault {
   readonly retryAfterMs: number | undefined;
   readonly silentMs: number;
   readonly isStranger: boolean;
+  readonly isElsewhere: boolean;
 
   constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
     super(code, message, details);
@@ -74,6 +77,7 @@ export class RegistryFault extends Fault {
     this.retryAfterMs = details.retryAfterMs;
     this.silentMs = details.silentMs ?? 0;
     this.isStranger = details.isStranger ?? false;
+    this.isElsewhere = details.isElsewhere ?? false;
   }
 
   override reworded(message: string, exitCode: number | undefined = this.exitCode): RegistryFault {
@@ -92,12 +96,29 @@ export class RegistryFault extends Fault {
 
   /** Keeps its own hint, and adds a sentence. */
   withAnotherHint(sentence: string): RegistryFault {
-    return this.withHint(this.ownHint === undefined ? sentence : `${this.ownHint} ${sentence}`);
+    return this.withHint(this.#hintAnd(sentence));
+  }
+
+  fromElsewhere(advice: string): RegistryFault {
+    const { code, message, cause, exitCode, destination } = this;
+    const hint = this.#hintAnd(advice);
+    return new RegistryFault(code, message, {
+      ...this.#details(),
+      cause,
+      exitCode,
+      destination,
+      hint,
+      isElsewhere: true,
+    });
+  }
+
+  #hintAnd(sentence: string): string {
+    return this.ownHint === undefined ? sentence : `${this.ownHint} ${sentence}`;
   }
 
   #details(): RegistryFaultDetails {
-    const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger } = this;
-    return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger };
+    const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger, isElsewhere } = this;
+    return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger, isElsewhere };
   }
 }
 

@@ -11,8 +11,9 @@ import { RawServer } from "../support/network/raw-server.ts";
 import { seededBytes } from "../support/random.ts";
 import { type Exchange, type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
+import { testImage } from "../support/registry/test-image.ts";
 import { openRegistries } from "../support/registry/test-registries.ts";
-import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
+import { ALWAYS, BLOBS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const MIB = 1 << 20;
@@ -102,6 +103,42 @@ describe("redirects", () => {
       expect(blob.reads).toHaveLength(method === "PATCH" ? 2 : 1);
     },
   );
+});
+
+describe("a storage that answers a redirected request with 403", () => {
+  const storageOf = (scene: PushScene) => scene.server.host.replace("127.0.0.1", "localhost");
+
+  function redirect(scene: PushScene, method: string): void {
+    const answer = (_proceed: unknown, { url, headers }: Exchange): Promise<Reply> => {
+      const location = `http://${storageOf(scene)}${url.pathname}`;
+      const isStorage = headers.host?.startsWith("localhost") === true;
+      return Promise.resolve(isStorage ? { status: 403 } : { status: 307, headers: { location } });
+    };
+    scene.fail(method, BLOBS, { around: answer }, ALWAYS);
+  }
+
+  test("is not taken for a refusal of the push if it was asked whether it has a blob", async () => {
+    await using scene = await PushScene.open();
+    redirect(scene, "HEAD");
+    await scene.pushWhole();
+    const { config } = testImage([]);
+    const descriptor = { mediaType: "application/vnd.oci.image.layer.v1.tar", size: 9, digest: digestOf(config) };
+    const kept = await scene.repository.copyBlob(descriptor, scene.repository, { priority: 0 });
+    expect(kept?.outcome).toBe("existing");
+  });
+
+  test("is named if it was asked for a blob, without advice on credentials", async () => {
+    await using scene = await PushScene.open();
+    const reference = parseReference(`${scene.repository.name}:run`);
+    const { config, manifest } = testImage([]);
+    await scene.repository.putBytes(config, { priority: 0 });
+    await scene.repository.putTags([reference], manifest, { priority: 0 });
+    redirect(scene, "GET");
+    const opening = scene.repository.openImage(reference, { os: "linux", architecture: "amd64" }, { priority: 0 });
+    const { hint } = toFault(await rejectionOf(opening));
+    expect(hint).toMatch(new RegExp(`^${scene.server.host} refers to ${storageOf(scene)}: `));
+    expect(hint).not.toContain("credentials");
+  });
 });
 
 describe("completes a push without", () => {

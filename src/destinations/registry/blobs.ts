@@ -11,7 +11,7 @@ import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 import { WRONG_DIGEST } from "./manifests.ts";
 import { pullHint } from "./refusals.ts";
 
-/** "unknown": some registries do not support HEAD for blobs. */
+/** "unknown": some registries do not support HEAD for blobs, or refer to a storage whose signed URLs are only for GET. */
 export type Presence = "present" | "absent" | "unknown";
 
 const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
@@ -22,14 +22,20 @@ export async function headBlob(
   actions: "pull" | "push,pull",
   work: Work,
 ): Promise<Presence> {
-  const { status } = await connection.client.send({
-    ...work,
-    method: "HEAD",
-    target: pathOf(connection, `blobs/${digest}`),
-    scopes: [scopeOf(connection.repository, actions)],
-    expected: Object.keys(PRESENCE).map(Number),
-  });
-  return PRESENCE[status] ?? "unknown";
+  try {
+    const { status } = await connection.client.send({
+      ...work,
+      method: "HEAD",
+      target: pathOf(connection, `blobs/${digest}`),
+      scopes: [scopeOf(connection.repository, actions)],
+      expected: Object.keys(PRESENCE).map(Number),
+    });
+    return PRESENCE[status] ?? "unknown";
+  } catch (error) {
+    if (error instanceof RegistryFault && error.isElsewhere && !error.isTemporary && error.status !== undefined)
+      return "unknown";
+    throw error;
+  }
 }
 
 export function memoryBlob(bytes: Uint8Array): GrowingBlob {
@@ -106,7 +112,7 @@ export const RESTORE_HINT = "Restore the blob, or push the image that references
 function pullFault(error: unknown, { repository }: Connection): unknown {
   if (!(error instanceof RegistryFault)) return error;
   if (error.code === NOT_FOUND) return error.withHint(RESTORE_HINT, repository.name);
-  return error.code === DENIED ? error.withHint(pullHint(repository), repository.name) : error;
+  return error.code === DENIED && !error.isElsewhere ? error.withHint(pullHint(repository), repository.name) : error;
 }
 
 /**

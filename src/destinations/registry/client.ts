@@ -90,7 +90,7 @@ export class RegistryClient {
     const { registry } = this.#address;
     const { destination } = error;
     if (isOnRegistry(new URL(`${scheme}//${destination}`), registry, scheme)) throw error;
-    throw error.withAnotherHint(
+    throw error.fromElsewhere(
       `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy in front of it pass on Host and X-Forwarded-Proto.`,
     );
   }

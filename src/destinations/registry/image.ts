@@ -170,7 +170,8 @@ function withMissingHint<T>(hint: string, reading: Promise<T>): Promise<T> {
 
 function withPullHint(fault: Fault, reference: Reference): Fault {
   const ownHint = fault.code === NOT_FOUND ? fault.ownHint : undefined;
-  const hint = fault.code === DENIED ? pullHint(reference.repository) : ownHint;
+  const isElsewhere = fault instanceof RegistryFault && fault.isElsewhere;
+  const hint = fault.code === DENIED && !isElsewhere ? pullHint(reference.repository) : ownHint;
   if (hint === undefined) return fault;
   if (fault instanceof RegistryFault) return fault.withHint(hint, reference.name);
   return new Fault(fault.code, fault.message, { cause: fault.cause, hint, destination: reference.name });

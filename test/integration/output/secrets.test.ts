@@ -160,8 +160,8 @@ describe("no secret is shown or written", () => {
     const { app, cache, run } = await planted();
     const location = `http://${cache.host}/store?sig=${PLANTED.signature}`;
     app.faults.add({
-      method: "HEAD",
-      target: /blobs/,
+      method: "PUT",
+      target: /manifests/,
       times: ALWAYS,
       action: { answer: { status: 307, headers: { location } } },
     });
