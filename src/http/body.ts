@@ -38,7 +38,7 @@ export async function readAll(
       `${method} ${redactUrl(response.url)}: the response is longer than ${maxBytes} bytes`,
     );
   signal?.throwIfAborted();
-  throw networkFault(method, response.url, end.error);
+  throw networkFault(method, response, end.error);
 }
 
 interface BoundedBody {

@@ -71,8 +71,10 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** `proxy`: the one that the request went through. */
 export interface HttpResponse extends RawResponse {
   readonly url: URL;
+  readonly proxy?: URL | undefined;
 }
 
 export function headerOf(response: Pick<HttpResponse, "headers">, name: string): string | undefined {
@@ -144,10 +146,10 @@ export class Http {
           : await exchangeOver(this.#routes.connectionsOf(route), raw);
       this.#responded.add(url.origin);
       this.#listen(throttle, startedMs, response);
-      return { ...response, url };
+      return { ...response, url, proxy };
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.origin), connectMs });
+      throw networkFault(method, { url, proxy }, error, { hasResponded: this.#responded.has(url.origin), connectMs });
     }
   }
 

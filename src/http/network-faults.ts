@@ -3,7 +3,7 @@ import { messageOf } from "../errors/fault.ts";
 import { isSystemError } from "../go/errno.ts";
 import { RegistryFault, redactUrl, UNREACHABLE } from "./faults.ts";
 import { HttpError, isConnectTimeout } from "./http-error.ts";
-import { isBadCertificate, isHttp2, networkHint } from "./network-hints.ts";
+import { isBadCertificate, isHttp2, networkHint, type Way } from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 
@@ -66,14 +66,14 @@ interface FailureDescription {
 }
 
 function describeFailure(
-  url: URL,
+  way: Way,
   code: string,
   error: unknown,
   failure: ProxyFailure | undefined,
 ): FailureDescription {
   const isProxyConnect = failure?.step === "connect";
   const text = isProxyConnect ? describeProxyConnect(code, error) : describeNetworkError(code, error);
-  return { text, hint: networkHint(code, url, error, failure) };
+  return { text, hint: networkHint(code, way, error, failure) };
 }
 
 /** @returns undefined unless it is a failure of the proxy in front of a host, or of the lookup of the host's name */
@@ -82,7 +82,7 @@ export function describeProxyOrLookup(url: URL, thrown: unknown): FailureDescrip
   const error = failure === undefined ? thrown : failure.cause;
   const isLookup = isSystemError(error) && error.syscall === "getaddrinfo";
   if (failure === undefined && !(error instanceof ProxyRefusal) && !isLookup) return undefined;
-  return describeFailure(url, networkErrorCode(error) ?? "", error, failure);
+  return describeFailure({ url }, networkErrorCode(error) ?? "", error, failure);
 }
 
 interface FailedExchange {
@@ -94,12 +94,12 @@ interface FailedExchange {
  * The fault of a request without a complete response, worded like Go's `*url.Error`: `Get "<url>": <reason>`. Faults of
  * the request's own body pass unchanged.
  */
-export function networkFault(method: string, url: URL, thrown: unknown, exchange?: FailedExchange): unknown {
+export function networkFault(method: string, { url, proxy }: Way, thrown: unknown, exchange?: FailedExchange): unknown {
   const failure = thrown instanceof ProxyFailure ? thrown : undefined;
   const error = failure === undefined ? thrown : failure.cause;
   const code = networkErrorCode(error);
   if (code === undefined) return error;
-  const { text, hint } = describeFailure(url, code, error, failure);
+  const { text, hint } = describeFailure({ url, proxy }, code, error, failure);
   const isPermanent =
     error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code, error) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();

@@ -26,16 +26,24 @@ const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "E
 const BROKEN = new Set(["ECONNABORTED", "ECONNRESET", "EPIPE", "HPE_INVALID_EOF_STATE", "HTTP_EOF"]);
 const SILENT = new Set(["HTTP_BODY_TIMEOUT", "HTTP_HEADERS_TIMEOUT"]);
 
+/** The host of `url`, through `proxy` if there is one. */
+export interface Way {
+  readonly url: URL;
+  readonly proxy?: URL | undefined;
+}
+
 /** What to do about a failure on the way to the host of a URL, or to the proxy in front of it. */
 export function networkHint(
   code: string,
-  url: URL,
+  { url, proxy: opened }: Way,
   error: unknown,
   failure: ProxyFailure | undefined,
 ): string | undefined {
   if (error instanceof ProxyRefusal) return refusalHint(error, url);
-  if (failure === undefined)
-    return certificateHint(code, error, url.host, REGISTRY_WAYS_OUT) ?? registryHint(code, url, error);
+  if (failure === undefined) {
+    const certificate = certificateHint(code, error, url.host, REGISTRY_WAYS_OUT);
+    return certificate ?? registryHint(code, url, error, opened);
+  }
   const { proxy, step } = failure;
   if (step === "tunnel")
     return `Check the proxy ${proxy} and its log: it has not answered a request to connect to ${url.host} as a proxy does; or name ${url.hostname} in NO_PROXY.`;
@@ -68,7 +76,7 @@ function proxyHint(code: string, error: unknown, proxy: string): string {
   );
 }
 
-function registryHint(code: string, url: URL, error: unknown): string | undefined {
+function registryHint(code: string, url: URL, error: unknown, proxy: URL | undefined): string | undefined {
   if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
@@ -76,6 +84,9 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
     return `Let ${url.host}, or the load balancer in front of it, use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
+  const isBroken = BROKEN.has(code) || SILENT.has(code) || NOT_CONNECTED.has(code);
+  if (isBroken && proxy !== undefined)
+    return openedHint(proxy, url, "the connection through it broke or stayed silent");
   if (BROKEN.has(code)) return brokenHint(url.host);
   if (SILENT.has(code) || (NOT_CONNECTED.has(code) && isConnected(error))) return silentHint(url.host);
   if (NOT_CONNECTED.has(code))
@@ -84,9 +95,16 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
   if (hint !== undefined) return hint;
   // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
   const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
+  if (isOtherProtocol && proxy !== undefined)
+    return openedHint(proxy, url, `what answers through it does not speak ${url.protocol.slice(0, -1)}`);
   return isOtherProtocol
     ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
     : undefined;
+}
+
+/** @param reason why the proxy may be to blame, although it has let the request pass */
+function openedHint(proxy: URL, { host, hostname }: URL, reason: string): string {
+  return `Check the proxy ${proxy.host} and its log, and that ${host} is healthy: ${reason}; or name ${hostname} in NO_PROXY.`;
 }
 
 /** A timeout of a TLS handshake or of sent data, not of opening the connection. */

@@ -102,7 +102,7 @@ async function* readBlob(
     }
   } catch (error) {
     work.signal?.throwIfAborted();
-    throw networkFault("GET", response.url, error);
+    throw networkFault("GET", response, error);
   }
   if (position !== size) throw wrongSize(position);
 }

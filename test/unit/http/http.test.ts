@@ -5,7 +5,7 @@ import { Script } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
-import { Http, type HttpRequest } from "../../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS, Http, type HttpRequest } from "../../../src/http/http.ts";
 import { DEFAULT_TIERING_BUDGET, keepParserUnoptimized } from "../../../src/http/transport.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { CertificateAuthority } from "../../support/network/certificate.ts";
@@ -196,6 +196,50 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
       hint: expect.stringContaining(`The proxy ${host} answers ${status} to connections to ${NAME}`),
       isTemporary: false,
     });
+  });
+});
+
+describe("a proxy is named that lets a request pass and then", () => {
+  async function failureThrough(answer: (socket: Socket) => unknown, to: string): Promise<unknown> {
+    await using proxy = await RawServer.start((socket) => {
+      socket.once("data", () => {
+        if (to.startsWith("http:")) return answer(socket);
+        return socket.once("data", () => answer(socket)).write("HTTP/1.1 200 OK\r\n\r\n");
+      });
+    });
+    const url = `http://me:secret-password@${proxy.host}`;
+    const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 2000, stallMs: 100 };
+    const http = new Http({ HTTPS_PROXY: url, HTTP_PROXY: url }, { timeouts });
+    onTestFinished(() => http.close());
+    const request = { ...get(to), headersTimeoutMs: 100 };
+    const reading = http.exchange(request, false).then((response) => readAll(request, response, 1000));
+    const error = await rejectionOf(reading);
+    expect(error).toMatchObject({
+      hint: expect.stringMatching(
+        new RegExp(
+          `^Check the proxy ${proxy.host} and its log, and that ${NAME} is healthy: .* name ${NAME} in NO_PROXY`,
+        ),
+      ),
+    });
+    return error;
+  }
+
+  const PAGE = "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<html>";
+
+  test.each([`https://${NAME}/a`, `http://${NAME}/a`])(
+    "closes the connection, resets it or falls silent: %s",
+    async (to) => {
+      await failureThrough((socket) => socket.end(), to);
+      await failureThrough((socket) => socket.resetAndDestroy(), to);
+      await failureThrough(() => undefined, to);
+    },
+  );
+
+  test("sends a page instead of TLS, or half a page", async () => {
+    const error = await failureThrough((socket) => socket.end(PAGE), `https://${NAME}/a`);
+    expect(error).toMatchObject({ hint: expect.stringContaining("does not speak https") });
+    await failureThrough((socket) => socket.end(PAGE), `http://${NAME}/a`);
+    await failureThrough((socket) => socket.write(PAGE), `http://${NAME}/a`);
   });
 });
 

@@ -51,7 +51,7 @@ test.each([
   [failure("ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR"), "node's own words", true],
   [failure("E_OTHER"), "node's own words", true],
 ])("%o", (error, text, isTemporary) => {
-  const fault = networkFault("PATCH", URL_, error);
+  const fault = networkFault("PATCH", { url: URL_ }, error);
   expect(fault).toBeInstanceOf(RegistryFault);
   expect(fault).toMatchObject({ message: SHOWN + text, isTemporary, destination: "reg.example", cause: error });
 });
@@ -65,7 +65,7 @@ test.each([
   ["delivers no TLS handshake", new HttpError("HTTP_CONNECT_TIMEOUT", "TLS handshake timeout"), true],
   ["delivers no acknowledgements", failure("ETIMEDOUT", { syscall: "read" }), true],
 ])("a connection that %s asks to check the host and the way to it", (_, error, isSilent) => {
-  const { hint } = networkFault("PATCH", URL_, error) as RegistryFault;
+  const { hint } = networkFault("PATCH", { url: URL_ }, error) as RegistryFault;
   expect(hint).toMatch(/^Check that reg\.example is healthy, and what is on the way to it/);
   expect(/ MTU /.test(hint ?? "")).toBe(isSilent);
 });
@@ -73,7 +73,9 @@ test.each([
 test("a connection that does not open asks whether the host is up", () => {
   for (const code of ["ECONNREFUSED", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]) {
     const error = failure(code, { syscall: "connect" });
-    expect(networkFault("PATCH", URL_, error)).toMatchObject({ hint: expect.stringContaining("reg.example is up, ") });
+    expect(networkFault("PATCH", { url: URL_ }, error)).toMatchObject({
+      hint: expect.stringContaining("reg.example is up, "),
+    });
   }
 });
 
@@ -83,7 +85,7 @@ test.each([
   [new DOMException("stopped", "AbortError")],
   ["a reason"],
 ])("errors from elsewhere pass unchanged: %s", (error) => {
-  expect(networkFault("PATCH", URL_, error)).toBe(error);
+  expect(networkFault("PATCH", { url: URL_ }, error)).toBe(error);
 });
 
 test("a proxy's refusal keeps its login across the border of an upload thread", () => {
@@ -101,7 +103,7 @@ test("a failure at a proxy is the same when an upload thread meets it", () => {
   for (const cause of [refused, unverified("UNSPECIFIED")]) {
     const met = new ProxyFailure("proxy.example:3128", "connect", cause);
     const moved = errorFromWire(structuredClone(errorToWire(met)));
-    const [here, there] = [met, moved].map((error) => networkFault("PATCH", URL_, error));
+    const [here, there] = [met, moved].map((error) => networkFault("PATCH", { url: URL_ }, error));
     expect(here).toBeInstanceOf(RegistryFault);
     expect(there).toEqual(here);
     expect(there).toMatchObject({
