@@ -2,6 +2,7 @@ import { Fault } from "../errors/fault.ts";
 import { MAX_ERROR_BODY_BYTES, redactUrl, responseFault } from "./faults.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
 import { networkFault } from "./network-faults.ts";
+import { requiredLogin } from "./tunnel.ts";
 
 /**
  * Accepts a response with one of the expected statuses and leaves its body unread.
@@ -13,11 +14,14 @@ export async function ensureStatus(
   expected: readonly number[],
 ): Promise<void> {
   if (expected.includes(response.status)) return;
-  const { url, status } = response;
+  const { url, status, proxy } = response;
   // If the body breaks off, the status is enough.
   const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
   const [retryAfter, date] = [headerOf(response, "retry-after"), headerOf(response, "date")];
-  throw responseFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8") });
+  const challenges = [response.headers["proxy-authenticate"] ?? []].flat();
+  const proxyLogin =
+    status === 407 && proxy !== undefined ? { proxy: proxy.host, ...requiredLogin(proxy, challenges) } : undefined;
+  throw responseFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8"), proxyLogin });
 }
 
 export async function discard({ body }: Pick<HttpResponse, "body">): Promise<void> {

@@ -2,7 +2,8 @@ import { STATUS_CODES } from "node:http";
 import { Fault, type FaultCode, type FaultDetails } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
-import { PROXY_LOGIN_HINT } from "./network-hints.ts";
+import { loginHint, PROXY_LOGIN_HINT } from "./network-hints.ts";
+import type { ProxyLogin } from "./tunnel.ts";
 
 /**
  * Query parameters that messages and logs may show: those of the registry protocol. Any other may be a signature or
@@ -158,6 +159,8 @@ export interface FailedResponse {
   readonly retryAfter: string | undefined;
   readonly date?: string | undefined;
   readonly body: string;
+  /** The login that the proxy which forwarded the request requires. */
+  readonly proxyLogin?: (ProxyLogin & { readonly proxy: string }) | undefined;
 }
 
 /**
@@ -181,7 +184,8 @@ export function responseFault(response: FailedResponse): RegistryFault {
   );
 }
 
-function hintOf({ status, url, body }: FailedResponse): string | undefined {
+function hintOf({ status, url, body, proxyLogin }: FailedResponse): string | undefined {
+  if (proxyLogin !== undefined) return loginHint(proxyLogin.proxy, proxyLogin);
   if (status === 407) return PROXY_LOGIN_HINT;
   return status === 500 && body.includes("no space left on device")
     ? `Make room on the disk of ${url.host}.`

@@ -127,7 +127,7 @@ function refusalHint({ proxy, status, login }: ProxyRefusal, { host, hostname }:
   return `The proxy ${proxy} ${reaction} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
 }
 
-function loginHint(proxy: string, { isGiven, schemes }: ProxyLogin): string {
+export function loginHint(proxy: string, { isGiven, schemes }: ProxyLogin): string {
   if (schemes.length > 0 && !schemes.some((scheme) => /^basic$/i.test(scheme)))
     return `The proxy ${proxy} requires a login by ${schemes.join(" or ")}, and only Basic is supported: allow Basic there, or use a local proxy that logs in to it.`;
   return isGiven

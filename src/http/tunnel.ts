@@ -117,14 +117,16 @@ export async function connectThrough(
       throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),
-        login:
-          status === 407
-            ? { isGiven: hasLogin(proxy), schemes: schemesOf(response.headersDistinct["proxy-authenticate"]) }
-            : undefined,
+        login: status === 407 ? requiredLogin(proxy, response.headersDistinct["proxy-authenticate"]) : undefined,
       });
     if (head.length > 0) socket.unshift(head);
     return socket;
   });
+}
+
+/** @param challenges the Proxy-Authenticate headers of a response with the status 407 */
+export function requiredLogin(proxy: URL, challenges: readonly string[] | undefined): ProxyLogin {
+  return { isGiven: hasLogin(proxy), schemes: schemesOf(challenges) };
 }
 
 /** The schemes of challenges (RFC 9110 section 11.6.1): words that are not the name of a parameter. */

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { Script } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { toFault } from "../../../src/errors/fault.ts";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
 import { DEFAULT_TIMEOUTS, Http, type HttpRequest } from "../../../src/http/http.ts";
@@ -113,8 +114,24 @@ test("a rejected proxy login is an error without the password", async () => {
   const plain = await client({ HTTP_PROXY: url }).exchange(request, false);
   expect(await rejectionOf(ensureStatus(request, plain, [200]))).toMatchObject({
     message: "GET http://server.example/a: unexpected status code 407 Proxy Authentication Required: login please",
-    hint: expect.stringMatching(/^Give the proxy's user and password in HTTPS_PROXY/),
+    hint: `The proxy ${proxy.host} rejects the user or password in HTTPS_PROXY or HTTP_PROXY: correct them, with special characters as %XX.`,
   });
+});
+
+test.each([
+  ["Basic", /^Give the user and password of the proxy (\S+) in HTTPS_PROXY and HTTP_PROXY/],
+  ["NTLM", /^The proxy (\S+) requires a login by NTLM, and only Basic is supported/],
+])("a proxy that wants a login by %s for a request to forward is named", async (scheme, hint) => {
+  const proxy = await ScriptedServer.start(() => ({
+    status: 407,
+    headers: { "proxy-authenticate": scheme },
+    body: "",
+  }));
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const request = get(`http://${NAME}/a`);
+  const response = await client({ HTTP_PROXY: proxy.origin }).exchange(request, false);
+  const error = await rejectionOf(ensureStatus(request, response, [200]));
+  expect(hint.exec(toFault(error).hint ?? "")?.[1]).toBe(proxy.host);
 });
 
 describe("a failure at a proxy names the proxy and not the registry", () => {
