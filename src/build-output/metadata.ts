@@ -121,6 +121,7 @@ export async function readBuildMetadata(layersDir: string, api: PlatformApi): Pr
     "build metadata file",
     path,
     metadataSchema,
+    openBuildpackFile,
   );
   const processes = gates(api).hasCommandArray ? metadata.processes : (metadata.processes?.map(withOneCommand) ?? null);
   return { ...metadata, processes, defaultProcessType };

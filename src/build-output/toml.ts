@@ -68,6 +68,10 @@ function isFreeValue(value: unknown): value is FreeValue {
   return isTable(value) && Object.values(value).every(isFreeValue);
 }
 
+type OpenFile = (path: ByteString) => Promise<FileHandle>;
+
+const openAny: OpenFile = (path) => open(fsPath(path));
+
 /**
  * Reads a TOML file and validates it against a schema (docs/compatibility.md#toml-decoding). Its errors have the texts
  * of Go's os.Open and of BurntSushi/toml, the latter after the file's path.
@@ -76,7 +80,7 @@ function isFreeValue(value: unknown): value is FreeValue {
 export async function readToml<Schema extends z.ZodType>(
   path: ByteString,
   schema: Schema,
-  openFile: (path: ByteString) => Promise<FileHandle> = (name) => open(fsPath(name)),
+  openFile: OpenFile = openAny,
 ): Promise<z.output<Schema>> {
   const file = fromByteString(path);
   const bytes = await readBytes(path, openFile);
@@ -90,9 +94,10 @@ export async function readDocument<Schema extends z.ZodType>(
   what: string,
   path: string,
   schema: Schema,
+  openFile?: OpenFile,
 ): Promise<z.output<Schema>> {
   try {
-    return await readToml(toByteString(path), schema);
+    return await readToml(toByteString(path), schema, openFile);
   } catch (error) {
     throw withContext(`failed to read ${what}`, error, "EXPORT_INPUT_READ");
   }
@@ -143,7 +148,7 @@ export async function openBuildpackFile(path: ByteString): Promise<FileHandle> {
   });
 }
 
-async function readBytes(path: ByteString, openFile: (path: ByteString) => Promise<FileHandle>): Promise<Uint8Array> {
+async function readBytes(path: ByteString, openFile: OpenFile): Promise<Uint8Array> {
   try {
     await using file = await openFile(path);
     const { size } = await file.stat();

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { readBuildMetadata } from "../../../src/build-output/metadata.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -116,4 +117,11 @@ test("a missing file is an error", async () => {
     message: "failed to read build metadata file: open /nowhere/config/metadata.toml: no such file or directory",
     exitCode: undefined,
   });
+});
+
+test("a FIFO is rejected without waiting for its writer", async () => {
+  const root = tempTree({ "config/": "" });
+  execFileSync("mkfifo", [`${root}/config/metadata.toml`]);
+  const message = `failed to read build metadata file: open ${root}/config/metadata.toml: it is a FIFO, not a regular file`;
+  expect(await rejectionOf(readBuildMetadata(root, { major: 0, minor: 12 }))).toMatchObject({ message });
 });
