@@ -140,7 +140,9 @@ async function listSboms(directory: string, logger: Logger): Promise<ByteString[
       .sort();
   } catch (error) {
     logger.warn(`Failed to list contents of directory ${directory}`);
-    throw pathFault(CODE, "open", directory, error);
+    throw pathFault(CODE, "open", directory, error, {
+      hint: `Correct -launcher-sbom, or leave it out: ${directory} must be a directory that can be read.`,
+    });
   }
 }
 

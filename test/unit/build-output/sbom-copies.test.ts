@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -117,5 +118,22 @@ describe("SBOM copies", () => {
     prepare(layers, source);
     const fault = await rejectionOf(new SbomCopies().make(layers, source, new RecordingLogger()));
     expect(fault).toMatchObject({ message: `failed to copy buildpacksio SBOMs: ${reason(layers, source)}` });
+  });
+
+  it.each<[string, (source: string) => void]>([
+    ["that does not exist", (source) => rmSync(source, { recursive: true })],
+    [
+      "that is a file",
+      (source) => {
+        rmSync(source, { recursive: true });
+        writeFileSync(source, "");
+      },
+    ],
+  ])("names the flag of a directory %s", async (_, prepare) => {
+    const source = tempTree();
+    prepare(source);
+    const fault = await rejectionOf(new SbomCopies().make(tempTree(), source, new RecordingLogger()));
+    const hint = `Correct -launcher-sbom, or leave it out: ${source} must be a directory that can be read.`;
+    expect(fault).toMatchObject({ hint });
   });
 });
