@@ -5,7 +5,7 @@ import { guardExperimental } from "../cnb/experimental.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
-import { parseReference, referenceFault, refuseUrl } from "../oci/reference.ts";
+import { parseGivenReference, parseReference, referenceFault } from "../oci/reference.ts";
 import type { ExportSettings, ResolvedInputs, Tuning } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 import { boundWorkers, fittingWorkers } from "../process/machine.ts";
@@ -122,17 +122,7 @@ function pathGiven(what: string, image: string, instead: string): Fault {
 }
 
 function checkReference(what: string, image: string): void {
-  if (image === "") return;
-  try {
-    refuseUrl(image);
-    parseReference(image);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    throw new Fault(error.code, error.message, {
-      cause: error,
-      hint: `Correct ${what}. ${error.hint ?? ""}`.trimEnd(),
-    });
-  }
+  if (image !== "") parseGivenReference(what, image);
 }
 
 function checkSameRegistry(settings: ReferenceSettings): void {

@@ -115,6 +115,21 @@ export function parseReference(text: string): Reference {
   throw referenceFault(text, flawIn(text));
 }
 
+/**
+ * As {@link parseReference}, but refuses URLs, some of which would parse as an image of a registry named like the scheme.
+ * @param what where the text comes from; the hint of a fault names it
+ */
+export function parseGivenReference(what: string, text: string): Reference {
+  try {
+    if (SCHEME.test(text)) throw referenceFault(text, flawIn(text));
+    return parseReference(text);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const hint = `Correct ${what}. ${error.hint ?? ""}`.trimEnd();
+    throw new Fault(error.code, error.message, { cause: error, hint });
+  }
+}
+
 export function referenceFault(text: string, hint: string): Fault {
   return new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${withoutCredentials(text)}`, { hint });
 }
@@ -122,11 +137,6 @@ export function referenceFault(text: string, hint: string): Fault {
 /** Of a name or a URL that is to be shown. */
 export function withoutCredentials(text: string): string {
   return text.replace(CREDENTIALS, (_, scheme = "") => `${scheme}[redacted]@`);
-}
-
-/** @throws Fault for a URL; some would parse as an image of a registry named like the scheme */
-export function refuseUrl(text: string): void {
-  if (SCHEME.test(text)) throw referenceFault(text, flawIn(text));
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;

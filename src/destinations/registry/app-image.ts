@@ -7,7 +7,7 @@ import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
-import { parseReference, type Reference } from "../../oci/reference.ts";
+import { parseGivenReference, parseReference, type Reference } from "../../oci/reference.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
 import {
@@ -88,7 +88,7 @@ export class RegistryApp implements AppDestination {
     const { previousImage } = this.#analyzed;
     if (previousImage === "") return undefined;
     try {
-      const reference = parseReference(previousImage);
+      const reference = parseGivenReference("the previous image of analyzed.toml", previousImage);
       const repository = this.#registries.repository(reference);
       const image = await repository.findImage(reference, ownPlatform(), { priority: APP_PRIORITY, signal });
       return image && new RegistryImage(repository, image);

@@ -169,6 +169,19 @@ test("a name that the environment gives is told with its variable", async () => 
   );
 });
 
+test.each([
+  ["previous", 1, (runImage: string) => `[image]\nreference = "A"\n[run-image]\nreference = "${runImage}"\n`],
+  ["run", 3, () => '[run-image]\nreference = "A"\n'],
+])("a name of the %s image is told with its place in analyzed.toml", async (image, exitCode, analyzed) => {
+  const { scene } = await open();
+  writeFileSync(join(scene.output.layersDir, "analyzed.toml"), analyzed(scene.runImage));
+  const run = await scene.export({ cache: "" });
+  expect(run.exitCode).toBe(exitCode);
+  expect(run.stderr).toContain(
+    `could not parse reference: A\nCorrect the ${image} image of analyzed.toml. Use lower-case`,
+  );
+});
+
 test("a server that is no registry is told from an image that is missing", async () => {
   const { registry, scene } = await open();
   const answer = { status: 404, body: "<html>" };
