@@ -1,5 +1,5 @@
 import { addAbortListener } from "node:events";
-import { runExporterWith } from "./cli/exporter.ts";
+import { environmentFault, runExporterWith } from "./cli/exporter.ts";
 import { Fault, messageOf } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
 import { openSecretScope, withoutSecrets } from "./errors/secrets.ts";
@@ -95,17 +95,15 @@ function watch(
   return events.values();
 }
 
-async function begin(
-  given: ExportOptions,
-  {
+async function begin(given: ExportOptions, environment: ExportEnvironment, tell: EventSink): Promise<ExportResult> {
+  const flaw = environmentFault(environment);
+  const {
     env: givenEnv = process.env,
     cwd = workingDirectory(),
     home = homeDirectory(givenEnv),
     logger = SILENT,
     signal,
-  }: ExportEnvironment,
-  tell: EventSink,
-): Promise<ExportResult> {
+  } = flaw === undefined ? environment : {};
   // The caller may use its objects for another export before the next turn.
   const [options, env] = [copyOf(given), { ...givenEnv }];
   await new Promise((resolve) => setImmediate(resolve));
@@ -116,7 +114,7 @@ async function begin(
     if (event.event === "cache-ready") cache = event;
     tell(event);
   };
-  const host = { env, cwd, home, logger: guarded(logger), onEvent };
+  const host = { env, cwd, home, logger: guarded(logger), onEvent, flaw };
   const stop = new AbortController();
   using _secrets = openSecretScope();
   using _stopping = signal && addAbortListener(signal, () => stop.abort(stoppedBy(signal)));

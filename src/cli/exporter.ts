@@ -1,5 +1,7 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
+import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import { exportBuild, type StartThreads } from "../export/setup.ts";
 import { type ExportOptions, type ParsedCommand, parseOptions } from "../inputs/parse.ts";
@@ -41,15 +43,41 @@ export async function runExporter(
   );
 }
 
-/** As {@link runExporter}, for the library: invalid options are an event, too. */
+/**
+ * As {@link runExporter}, for the library: invalid arguments are an event, too.
+ * @param context with the flaw of the caller's environment, if it has one
+ */
 export async function runExporterWith(
   options: ExportOptions,
-  context: ExporterContext,
+  context: ExporterContext & { readonly flaw: Fault | undefined },
   signal: AbortSignal,
 ): Promise<void> {
-  const { env, onEvent } = context;
-  const parse = async () => parseOptions(options, env, readMachine(temporaryDirectory(env)));
+  const { env, onEvent, flaw } = context;
+  const parse = async () => {
+    if (flaw !== undefined) throw flaw;
+    return parseOptions(options, env, readMachine(temporaryDirectory(env)));
+  };
   await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
+}
+
+/** What a caller without types got wrong in the library's second argument. */
+export function environmentFault(given: unknown): Fault | undefined {
+  if (!isObject(given)) return invalid("the environment must be an object");
+  if (given.env !== undefined && !isObject(given.env)) return invalid("the environment's env must be an object");
+  for (const name of ["cwd", "home"])
+    if (given[name] !== undefined && typeof given[name] !== "string")
+      return invalid(`the environment's ${name} must be a string`);
+  if (given.signal !== undefined && !(given.signal instanceof AbortSignal))
+    return invalid("the environment's signal must be an AbortSignal");
+  return undefined;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function invalid(message: string): Fault {
+  return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs });
 }
 
 async function exportResolved(

@@ -124,6 +124,20 @@ test("a failure rejects the result with the command's fault, and ends the events
   expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
 });
 
+test.each([
+  ["environment must be an object", "null"],
+  ["environment's env must be an object", '{"env":null}'],
+  ["environment's cwd must be a string", '{"cwd":null}'],
+  ["environment's home must be a string", '{"home":5}'],
+  ["environment's signal must be an AbortSignal", '{"signal":{}}'],
+])("a loop over the events learns that the %s", async (flaw, environment) => {
+  const exporting = exportImages({ images: ["registry.example/app"] }, JSON.parse(environment));
+  const events = await collect(exporting);
+  const fault = { code: "EXPORT_ARGS_INVALID", message: `the ${flaw}`, exitCode: 3 };
+  await expect(exporting.result).rejects.toMatchObject(fault);
+  expect(events).toMatchObject([{ event: "error", code: fault.code, reason: fault.message }]);
+});
+
 test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
   ["EXPORT_ARGS_INVALID", JSON.parse('{"images":[]}'), ENV],
   ["EXPORT_ARGS_INVALID", { images: ["registry.example/app"], ...{ layers: () => "/layers" } } as never, ENV],
