@@ -7,7 +7,7 @@ import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import type { ScanTask, TarIndex } from "../protocol.ts";
 import { AppSlices, type LayersOf } from "./app-slices.ts";
 import { buildTarIndex, type ScannedEntry, TarIndexBuilder } from "./tar-index.ts";
-import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk.ts";
+import { lstat, type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk.ts";
 
 type Source = ScanTask["source"];
 type AppSource = Extract<Source, { readonly kind: "app-slice" }>;
@@ -58,6 +58,8 @@ export function* treeEntries(
 
 function scanApp(source: AppSource, maxEntries: number | undefined): TarIndex[] {
   try {
+    // Unlike a layer's directory, the app is reported by its own name if its parents are missing, too.
+    lstat(source.appDir, false);
     if (source.slices.length > 0) return scanSlices(source, maxEntries);
     return [buildTarIndex(treeEntries(source.appDir, source, "path", maxEntries))];
   } catch (error) {

@@ -174,7 +174,7 @@ export function readLink(path: ByteString): ByteString {
   }
 }
 
-function lstat(path: ByteString, wasThere: boolean): Stats {
+export function lstat(path: ByteString, wasThere: boolean): Stats {
   try {
     return lstatSync(fsPath(path));
   } catch (error) {

@@ -192,12 +192,16 @@ test("a server that is no registry is told from an image that is missing", async
   expect(run.stderr).not.toMatch("there is no image");
 });
 
-test("a missing app directory is not blamed on a concurrent writer", async () => {
+test.each([
+  ["", ""],
+  [" with its parent", "/none/app"],
+])("a missing app directory%s is reported by its name, and not blamed on a concurrent writer", async (_, below) => {
   const { scene } = await open();
   rmSync(scene.output.appDir, { recursive: true });
-  const run = await scene.export();
+  const appDir = scene.output.appDir + below;
+  const run = await scene.export({ flags: ["-app", appDir] });
   expect(run.exitCode).toBe(62);
-  expect(run.stderr).toContain(`${scene.output.appDir}: no such file or directory\n`);
+  expect(run.stderr).toContain(`: lstat ${appDir}: no such file or directory\n`);
   expect(errorOf(run)).toMatchObject({
     code: "EXPORT_LAYER_READ",
     hint: expect.stringContaining("-app (CNB_APP_DIR)"),
