@@ -59,7 +59,7 @@ interface WantedProducts {
   readonly priority: Priority;
 }
 
-interface PassWish {
+interface EarlyPassProducts {
   readonly diffId: boolean;
   readonly blob: PendingSpool | undefined;
 }
@@ -70,13 +70,13 @@ export class EarlyBuilder {
   readonly #limited: PassPool;
   readonly #threads: PriorityLimiter;
   readonly #spools: SpoolFiles;
-  #threadsLeft: number;
+  #otherThreads: number;
 
   constructor(pool: WorkerPool, threads: number, spools: SpoolFiles) {
     const { arena, slots, workers } = pool;
     this.#pool = pool;
     this.#threads = new PriorityLimiter(threads);
-    this.#threadsLeft = workers - threads;
+    this.#otherThreads = workers - threads;
     const block: PassPool["block"] = (task) => this.#onThread(() => pool.block(task));
     this.#limited = { arena, slots, block, digest: (...task) => pool.digest(...task) };
     this.#spools = spools;
@@ -84,8 +84,8 @@ export class EarlyBuilder {
 
   /** Lets a layer in progress use all threads. */
   liftLimit(): void {
-    this.#threads.widen(this.#threadsLeft);
-    this.#threadsLeft = 0;
+    this.#threads.widen(this.#otherThreads);
+    this.#otherThreads = 0;
   }
 
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
@@ -117,7 +117,7 @@ export class EarlyBuilder {
     signal: AbortSignal,
   ): Promise<EarlyLayer> {
     const isUnconditional = isBlobWanted && expected.length === 0;
-    const pass = (products: PassWish) => this.#pass(tar, products, { priority, order: 0 }, work, signal);
+    const pass = (products: EarlyPassProducts) => this.#pass(tar, products, { priority, order: 0 }, work, signal);
     const first = await pass({ diffId: true, blob: isUnconditional ? blob : undefined });
     const { diffId } = first;
     if (diffId === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
@@ -131,7 +131,7 @@ export class EarlyBuilder {
 
   async #pass(
     tar: TarIndex,
-    { diffId, blob }: PassWish,
+    { diffId, blob }: EarlyPassProducts,
     rank: Rank,
     work: LayerWork,
     signal: AbortSignal,
