@@ -86,13 +86,7 @@ export class RegistryFault extends Fault {
   }
 
   withHint(hint: string, destination: string | undefined = this.destination, code = this.code): RegistryFault {
-    return new RegistryFault(code, this.message, {
-      ...this.#details(),
-      cause: this.cause,
-      exitCode: this.exitCode,
-      hint,
-      destination,
-    });
+    return this.#with({ hint, destination }, code);
   }
 
   /** Keeps its own hint, and adds a sentence. */
@@ -101,16 +95,12 @@ export class RegistryFault extends Fault {
   }
 
   fromElsewhere(advice: string): RegistryFault {
-    const { code, message, cause, exitCode, destination } = this;
-    const hint = this.#hintAnd(advice);
-    return new RegistryFault(code, message, {
-      ...this.#details(),
-      cause,
-      exitCode,
-      destination,
-      hint,
-      isElsewhere: true,
-    });
+    return this.#with({ hint: this.#hintAnd(advice), isElsewhere: true });
+  }
+
+  #with(changes: Partial<RegistryFaultDetails>, code = this.code): RegistryFault {
+    const { message, cause, exitCode, destination } = this;
+    return new RegistryFault(code, message, { ...this.#details(), cause, exitCode, destination, ...changes });
   }
 
   #hintAnd(sentence: string): string {
