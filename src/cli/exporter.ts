@@ -1,10 +1,9 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
-import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
-import { Fault } from "../errors/fault.ts";
+import type { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import { exportBuild, type StartThreads } from "../export/setup.ts";
-import { type ExportOptions, type ParsedCommand, parseOptions } from "../inputs/parse.ts";
+import { type ExportOptions, type ParsedCommand, parseOptions, usageFault } from "../inputs/parse.ts";
 import { type ProcessContext, resolveSettings } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -62,22 +61,18 @@ export async function runExporterWith(
 
 /** What a caller without types got wrong in the library's second argument. */
 export function environmentFault(given: unknown): Fault | undefined {
-  if (!isObject(given)) return invalid("the environment must be an object");
-  if (given.env !== undefined && !isObject(given.env)) return invalid("the environment's env must be an object");
+  if (!isObject(given)) return usageFault("the environment must be an object");
+  if (given.env !== undefined && !isObject(given.env)) return usageFault("the environment's env must be an object");
   for (const name of ["cwd", "home"])
     if (given[name] !== undefined && typeof given[name] !== "string")
-      return invalid(`the environment's ${name} must be a string`);
+      return usageFault(`the environment's ${name} must be a string`);
   if (given.signal !== undefined && !(given.signal instanceof AbortSignal))
-    return invalid("the environment's signal must be an AbortSignal");
+    return usageFault("the environment's signal must be an AbortSignal");
   return undefined;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
-}
-
-function invalid(message: string): Fault {
-  return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs });
 }
 
 async function exportResolved(

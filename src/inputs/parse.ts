@@ -53,7 +53,7 @@ export function parseInvocation(program: string, args: readonly string[]): Invoc
   });
 }
 
-function usageFault(message: string, details: FaultDetails = {}): Fault {
+export function usageFault(message: string, details: FaultDetails = {}): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }
 
