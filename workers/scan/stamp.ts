@@ -6,8 +6,11 @@ import { type TreeObserver, treeEntries } from "./scan.ts";
 import { buildTarIndex, type ScannedEntry } from "./tar-index.ts";
 import { type Owner, readLink, readNames, scanParents } from "./walk.ts";
 
-/** Characters per update: one update per path would take longer than its lstat. */
-const CHUNK = 1 << 16;
+/** Paths per update of the hashes: one update per path would take longer than its lstat. */
+const CHUNK = 1024;
+
+/** What {@link TreeStamper} keeps of `lstat`, besides the path and a link's target. */
+const NUMBERS = 10;
 
 export function scanStamped(source: StampedScanTask["source"], maxEntries?: number): StampedScan {
   const stamper = new TreeStamper(source);
@@ -39,21 +42,24 @@ function stampPath(path: ByteString, stamper: TreeStamper): void {
  * above change with their other entries.
  */
 class TreeStamper implements TreeObserver {
-  readonly #hash = createHash("sha256");
+  readonly #nameHash = createHash("sha256");
+  readonly #numberHash = createHash("sha256");
   readonly #devices = new Set<bigint>();
   /** By inode number, how many names of a file are still to be found in the tree. */
   readonly #missingNames = new Map<bigint, bigint>();
   readonly #inodes: bigint[] = [];
-  #text = "";
+  readonly #numbers = new BigInt64Array(CHUNK * NUMBERS);
+  #names = "";
+  #count = 0;
   #changedNs = 0n;
   #isWhole = true;
 
   constructor({ uid, gid }: Owner) {
-    this.#append(`${uid} ${gid}`);
+    this.#nameHash.update(`${uid}\0${gid}\0`);
   }
 
   addParent({ name, mode, uid, gid }: ScannedEntry): void {
-    this.#append(`${name}\0${mode} ${uid} ${gid}`);
+    this.#nameHash.update(`${name}\0${mode}\0${uid}\0${gid}\0`, "latin1");
   }
 
   add(path: ByteString, linkName: ByteString): void {
@@ -70,9 +76,11 @@ class TreeStamper implements TreeObserver {
 
   addStats(path: ByteString, stats: BigIntStats, linkName: ByteString): void {
     const { mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs } = stats;
-    this.#append(
-      `${path}\0${mode} ${uid} ${gid} ${size} ${dev} ${ino} ${nlink} ${rdev} ${mtimeNs} ${ctimeNs} ${linkName}`,
-    );
+    this.#names += `${path}\0${linkName}\0`;
+    // As text, the numbers would take as long as their lstat.
+    this.#numbers.set([mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs], this.#count * NUMBERS);
+    this.#count += 1;
+    if (this.#count === CHUNK) this.#flush();
     this.#devices.add(dev);
     if (stats.isFile()) this.#inodes.push(ino);
     if (nlink > 1n && !stats.isDirectory()) this.#missingNames.set(ino, (this.#missingNames.get(ino) ?? nlink) - 1n);
@@ -82,20 +90,17 @@ class TreeStamper implements TreeObserver {
   finish(): TreeStamp {
     this.#flush();
     return {
-      digest: this.#hash.digest("hex"),
+      digest: `${this.#nameHash.digest("hex")}${this.#numberHash.digest("hex")}`,
       changedMs: this.#isWhole ? Math.ceil(Number(this.#changedNs) / 1e6) : Number.POSITIVE_INFINITY,
       isSelfContained: this.#devices.size <= 1 && [...this.#missingNames.values()].every((names) => names === 0n),
       inodes: BigUint64Array.from(this.#inodes),
     };
   }
 
-  #append(record: string): void {
-    this.#text += `${record}\0`;
-    if (this.#text.length >= CHUNK) this.#flush();
-  }
-
   #flush(): void {
-    this.#hash.update(this.#text, "latin1");
-    this.#text = "";
+    this.#nameHash.update(this.#names, "latin1");
+    this.#numberHash.update(this.#numbers.subarray(0, this.#count * NUMBERS));
+    this.#names = "";
+    this.#count = 0;
   }
 }

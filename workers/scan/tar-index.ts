@@ -201,14 +201,17 @@ function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
   const shared = new Uint16Array(entries.length);
   for (let i = 1; i < entries.length; i++) {
     if (i % RESTART === 0) continue;
-    const name = (entries[i] as ScannedEntry).name;
-    const previous = (entries[i - 1] as ScannedEntry).name;
-    const max = Math.min(name.length, previous.length, 0xffff);
-    let same = 0;
-    while (same < max && name.charCodeAt(same) === previous.charCodeAt(same)) same += 1;
-    shared[i] = same;
+    shared[i] = sharedPrefix((entries[i - 1] as ScannedEntry).name, (entries[i] as ScannedEntry).name);
   }
   return shared;
+}
+
+/** A function of its own: V8 would optimize the inner loop alone, and throw that code away at each exit from it. */
+function sharedPrefix(previous: ByteString, name: ByteString): number {
+  const max = Math.min(name.length, previous.length, 0xffff);
+  let same = 0;
+  while (same < max && name.charCodeAt(same) === previous.charCodeAt(same)) same += 1;
+  return same;
 }
 
 const SEGMENT_ENTRIES = 4096;
