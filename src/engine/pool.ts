@@ -33,6 +33,9 @@ import { Threads, type WorkerEntries } from "./threads.ts";
 
 const CLOSE_TIMEOUT_MS = 1000;
 
+/** Blocks that take as long to hash as a thread to start: 10 to 20 ms. */
+const LONG_DIGEST = 16;
+
 type Reply = CompressorReply | DigesterReply;
 type Done<Kind extends Reply["kind"]> = Extract<Reply, { readonly kind: Kind }>;
 
@@ -117,7 +120,7 @@ export class WorkerPool {
     const task: DigestTask = { kind, port: port2, spool: spool?.file, offset: spool?.offset ?? 0 };
     const answer = this.#takes(blocks)
       ? this.#small.digest(task)
-      : this.#awaitReply(this.#started().digest(task, blocks > 1, port2));
+      : this.#awaitReply(this.#started().digest(task, blocks > LONG_DIGEST, port2));
     return { port: port1, done: answer.then((reply) => unwrap(reply, "digest-done")) };
   }
 
