@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -83,7 +82,7 @@ test("a pool that cannot start all of its threads ends those that it started", a
   const watch = (thread: Worker) =>
     process.nextTick(() => {
       listeners.push(thread.listenerCount("error"));
-      ends.push(once(thread, "exit"));
+      ends.push(new Promise((resolve) => thread.once("exit", resolve)));
     });
   process.on("worker", watch);
   onTestFinished(() => void process.off("worker", watch));
