@@ -1,4 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { MOUNT_TABLE, type Mount, parseMounts } from "../files/mounts.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 
 /** A line of /proc/PID/maps (proc_pid_maps(5)). */
@@ -14,7 +15,8 @@ export class LayerFiles {
   readonly #inside: string;
   readonly #inodes: BigUint64Array;
   readonly #device: bigint;
-  readonly #mounts = readMounts();
+  /** By mount ID. */
+  readonly #mounts: ReadonlyMap<string, Mount>;
   readonly #mount: Mount | undefined;
 
   /**
@@ -24,6 +26,7 @@ export class LayerFiles {
   constructor(directory: ByteString, inodes: BigUint64Array) {
     this.#inside = `${directory}/`;
     this.#inodes = inodes;
+    this.#mounts = new Map(parseMounts(readFileSync(MOUNT_TABLE)).map((mount) => [mount.id, mount]));
     const descriptor = openSync(fsPath(directory), "r");
     try {
       this.#device = fstatSync(descriptor, { bigint: true }).dev;
@@ -86,22 +89,6 @@ const KERNEL_MEMORY = /^(?:\/(?:memfd:.*|dev\/zero|anon_hugepage|SYSV[0-9a-f]{8}
 function decimalDevice(device: string): string {
   const numbers = device.split(":").map((number) => Number.parseInt(number, 16));
   return numbers.join(":");
-}
-
-interface Mount {
-  /** Major and minor number. */
-  readonly device: string;
-  readonly type: string;
-}
-
-/** By mount ID (proc_pid_mountinfo(5)), which is unique on the machine. */
-function readMounts(): ReadonlyMap<string, Mount> {
-  const mounts = new Map<string, Mount>();
-  for (const line of readFileSync("/proc/self/mountinfo", "latin1").split("\n")) {
-    const { id, device, type } = /^(?<id>\d+) \d+ (?<device>\S+) .* - (?<type>\S+) /.exec(line)?.groups ?? {};
-    if (id !== undefined && device !== undefined && type !== undefined) mounts.set(id, { device, type });
-  }
-  return mounts;
 }
 
 function mountId(fdinfo: string): string {

@@ -1,6 +1,7 @@
 import { realpath, statfs } from "node:fs/promises";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { isNotExist } from "../go/errno.ts";
+import { MOUNT_TABLE, parseMounts } from "./mounts.ts";
 import { readFile } from "./read-file.ts";
 
 interface LocalFileSystem {
@@ -41,16 +42,10 @@ async function hasMountsWithin(directory: ByteString): Promise<boolean> {
   try {
     const real = (await realpath(fsPath(directory), "buffer")).toString("latin1");
     const within = real.endsWith("/") ? real : `${real}/`;
-    const table = (await readFile("/proc/self/mountinfo")).toString("latin1");
-    return table.split("\n").some((line) => unescaped(line.split(" ")[4] ?? "").startsWith(within));
+    return parseMounts(await readFile(MOUNT_TABLE)).some(({ mountPoint }) => mountPoint.startsWith(within));
   } catch {
     return false;
   }
-}
-
-/** A path of /proc/self/mountinfo, where the kernel writes some characters as `\040` (proc_pid_mountinfo(5)). */
-function unescaped(path: string): ByteString {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /**
