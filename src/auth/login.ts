@@ -1,4 +1,4 @@
-import type { Challenge } from "./challenge.ts";
+import type { Challenge } from "../http/challenge.ts";
 import type { Credentials } from "./credentials.ts";
 
 export interface Refusal {
@@ -12,6 +12,20 @@ export interface RegistryLogin {
   readonly scheme: "basic" | "bearer";
   authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
   refuse(refusal: Refusal): boolean;
+}
+
+/**
+ * The first challenge with the preferred scheme, or else with a supported one, which becomes lower case: Nexus sends
+ * `BASIC`.
+ */
+export function pickChallenge(
+  challenges: readonly Challenge[],
+  preferred?: RegistryLogin["scheme"],
+): Challenge | undefined {
+  const supported = challenges
+    .map(({ scheme, parameters }) => ({ scheme: scheme.toLowerCase(), parameters }))
+    .filter(({ scheme }) => scheme === "basic" || scheme === "bearer");
+  return supported.find(({ scheme }) => scheme === preferred) ?? supported[0];
 }
 
 /**

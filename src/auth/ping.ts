@@ -1,13 +1,14 @@
 import { sleep } from "../concurrency/clock.ts";
 import { messageOf } from "../errors/fault.ts";
 import { discard, ensureStatus } from "../http/body.ts";
+import { type Challenge, parseChallenges } from "../http/challenge.ts";
 import { RegistryFault, UNREACHABLE } from "../http/faults.ts";
 import type { Http } from "../http/http.ts";
 import { isTlsFailure } from "../http/network-faults.ts";
 import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
 import { refusesTls } from "../http/tls-probe.ts";
 import { isLocalRegistry } from "../oci/reference.ts";
-import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
+import { pickChallenge } from "./login.ts";
 
 export type Scheme = "http:" | "https:";
 

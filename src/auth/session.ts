@@ -1,7 +1,7 @@
+import { type Challenge, parseChallenges } from "../http/challenge.ts";
 import type { HttpResponse } from "../http/http.ts";
-import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
-import { BasicLogin, type RegistryLogin } from "./login.ts";
+import { BasicLogin, pickChallenge, type RegistryLogin } from "./login.ts";
 import { isOnRegistry, ping, type RegistryAddress, type Scheme } from "./ping.ts";
 import type { RegistryEndpoint } from "./token-request.ts";
 import { TokenStore } from "./token-store.ts";
@@ -43,8 +43,7 @@ export class RegistrySession {
     header: string | undefined,
   ): boolean {
     if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#endpoint.registry, this.scheme)) return false;
-    const challenges = parseChallenges(headers["www-authenticate"]);
-    const challenge = challenges.find(({ scheme }) => scheme === this.#login.scheme) ?? pickChallenge(challenges);
+    const challenge = pickChallenge(parseChallenges(headers["www-authenticate"]), this.#login.scheme);
     if (challenge === undefined) return false;
     if (this.#login.scheme === challenge.scheme) return this.#login.refuse({ status, challenge, scopes, header });
     if (status !== 401) return false;

@@ -2,10 +2,10 @@ import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import { anything, struct, text, unmarshal } from "../go/json-decode.ts";
 import { ensureStatus, readAll } from "../http/body.ts";
+import type { Challenge } from "../http/challenge.ts";
 import { RegistryFault } from "../http/faults.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "../http/http.ts";
 import { exchangeFollowing, isPrivateFrom } from "../http/redirects.ts";
-import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { isOnRegistry, type RegistryAddress, type Scheme } from "./ping.ts";
 

@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { messageOf } from "../errors/fault.ts";
 import type { Address } from "./address.ts";
+import { parseChallenges } from "./challenge.ts";
 import { type DialOptions, opening } from "./dial.ts";
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
@@ -126,13 +127,7 @@ export async function connectThrough(
 
 /** @param challenges the Proxy-Authenticate headers of a response with the status 407 */
 export function requiredLogin(proxy: URL, challenges: readonly string[] | undefined): ProxyLogin {
-  return { isGiven: hasLogin(proxy), schemes: schemesOf(challenges) };
-}
-
-/** The schemes of challenges (RFC 9110 section 11.6.1): words that are not the name of a parameter. */
-function schemesOf(challenges: readonly string[] = []): readonly string[] {
-  const unquoted = challenges.map((challenge) => challenge.replace(/"(?:[^"\\]|\\.)*(?:"|\\?$)/g, '""')).join(",");
-  return [...unquoted.matchAll(/(?:^|,)\s*([a-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))/gi)].map(([, scheme = ""]) => scheme);
+  return { isGiven: hasLogin(proxy), schemes: parseChallenges(challenges).map(({ scheme }) => scheme) };
 }
 
 function timedOut(): Error {

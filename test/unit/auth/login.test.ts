@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Credentials } from "../../../src/auth/credentials.ts";
-import { BasicLogin } from "../../../src/auth/login.ts";
+import { BasicLogin, pickChallenge } from "../../../src/auth/login.ts";
 
 const challenge = { scheme: "basic", parameters: {} };
 const refused = (header: string | undefined, status = 401) => ({ status, challenge, scopes: [], header });
@@ -56,4 +56,15 @@ test.each([
   ["with 403", counting().credentials, header(1), 403],
 ])("a refusal %s is final", (_what, credentials, sent, status) => {
   expect(new BasicLogin(credentials).refuse(refused(sent, status))).toBe(false);
+});
+
+test("the preferred challenge is picked, or else the first supported one, whatever its case", () => {
+  const digest = { scheme: "Digest", parameters: {} };
+  const bearer = { scheme: "Bearer", parameters: { realm: "b" } };
+  const basic = { scheme: "BASIC", parameters: { realm: "a" } };
+  const challenges = [digest, bearer, basic];
+  expect(pickChallenge(challenges)).toEqual({ ...bearer, scheme: "bearer" });
+  expect(pickChallenge(challenges, "basic")).toEqual({ ...basic, scheme: "basic" });
+  expect(pickChallenge([digest, basic], "bearer")).toEqual({ ...basic, scheme: "basic" });
+  expect(pickChallenge([digest])).toBeUndefined();
 });

@@ -1,16 +1,18 @@
+/** Of an HTTP authentication (RFC 9110 section 11.6.1). */
 export interface Challenge {
+  /** Case-insensitive. */
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
+/** A word that is not the name of a parameter. */
+const SCHEME = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?![!#$%&'*+\-.^_`|~0-9A-Za-z]|[ \t]*=)/y;
 const SEPARATORS = /[\s,]*/y;
 const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
 const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?=,|$)/y;
 
 /**
- * Parses challenges in order, of one header or several. Schemes become lower case: some registries send `BASIC`
- * (Nexus). Parsing of a header ends at its first syntax error.
+ * Parses challenges in order, of one header or several. Parsing of a header ends at its first syntax error.
  */
 export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
   const values = header === undefined ? [] : typeof header === "string" ? [header] : header;
@@ -28,7 +30,7 @@ function parseHeader(text: string): Challenge[] {
   };
   for (;;) {
     next(SEPARATORS);
-    const scheme = next(TOKEN)?.[0];
+    const scheme = next(SCHEME)?.[0];
     if (scheme === undefined) return challenges;
     const parameters: Record<string, string> = {};
     if (next(TOKEN68) === null) {
@@ -39,10 +41,6 @@ function parseHeader(text: string): Challenge[] {
         parameters[name.toLowerCase()] = quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "";
       }
     }
-    challenges.push({ scheme: scheme.toLowerCase(), parameters });
+    challenges.push({ scheme, parameters });
   }
-}
-
-export function pickChallenge(challenges: readonly Challenge[]): Challenge | undefined {
-  return challenges.find(({ scheme }) => scheme === "basic" || scheme === "bearer");
 }
