@@ -47,9 +47,9 @@ export interface EarlyOptions extends ExportParts {
 interface EarlyResources {
   readonly analyzed: Analyzed;
   /** As the process's limits allowed when the build began. */
-  readonly capacity: Capacity;
-  /** Compressing threads for early layers. */
-  readonly workers: number;
+  readonly exportCapacity: Capacity;
+  /** How many of the export's workers may run at once during the build. */
+  readonly earlyWorkers: number;
   readonly spools: SpoolFiles;
   readonly uploads: EarlyUploads | undefined;
 }
@@ -87,7 +87,7 @@ export class EarlyExport implements EarlyWork {
   startThreads(): StartedThreads | undefined {
     if (this.#resources !== undefined) {
       try {
-        this.#threads ??= startExportThreads(this.#options.settings, this.#resources.capacity.workers);
+        this.#threads ??= startExportThreads(this.#options.settings, this.#resources.exportCapacity.workers);
       } catch (error) {
         // Each try takes threads that the build may need. The export reports the limit.
         this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
@@ -148,7 +148,7 @@ export class EarlyExport implements EarlyWork {
   async #run(builderPid: number): Promise<void> {
     const { settings } = this.#options;
     const { signal } = this.#ended;
-    const capacity = fitCapacity(settings.tuning);
+    const exportCapacity = fitCapacity(settings.tuning);
     const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
     let waiting: Candidate[] = [];
     let isPrepared = false;
@@ -157,7 +157,7 @@ export class EarlyExport implements EarlyWork {
       for (const buildpack of finished.next(builderPid)) {
         const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
         if (this.#resources === undefined) {
-          this.#resources = await this.#openResources(capacity);
+          this.#resources = await this.#openResources(exportCapacity);
           void awaitedLater(this.#keepPriorityLow());
         }
         waiting.push(...this.#candidates(buildpack, layers, this.#resources.analyzed));
@@ -205,16 +205,16 @@ export class EarlyExport implements EarlyWork {
   }
 
   async #buildAll(due: readonly Candidate[], resources: EarlyResources, session: number): Promise<Candidate[]> {
-    const { workers, spools } = resources;
+    const { earlyWorkers, spools } = resources;
     const { signal } = this.#ended;
     const context = { spoolDir: this.#options.settings.tuning.spoolDir, session };
-    const threads = hasMemoryFor(workers) ? this.startThreads() : undefined;
+    const threads = hasMemoryFor(earlyWorkers) ? this.startThreads() : undefined;
     signal.throwIfAborted();
     if (threads === undefined) {
       this.#logger.debug("Not exporting layers early yet: memory or a limit of the process does not allow all workers");
       return due.map((candidate) => this.#postponed(candidate));
     }
-    this.#builder ??= new EarlyBuilder(threads.pool, workers, spools);
+    this.#builder ??= new EarlyBuilder(threads.pool, earlyWorkers, spools);
     const retries: Candidate[] = [];
     for (const candidate of due) {
       const startMs = threadClock();
@@ -253,19 +253,23 @@ export class EarlyExport implements EarlyWork {
     return { ...candidate, dueMs: this.#clock.now() + retryMs, retryMs: Math.min(2 * retryMs, MAX_RETRY_MS) };
   }
 
-  async #openResources(capacity: Capacity): Promise<EarlyResources> {
+  async #openResources(exportCapacity: Capacity): Promise<EarlyResources> {
     const { settings, mode } = this.#options;
     const { tuning, daemon, layout, outputImage } = settings;
-    const workers = Math.max(1, Math.floor(Math.min(capacity.workers, readAvailableCores()) / 2));
+    const earlyWorkers = Math.max(1, Math.floor(Math.min(exportCapacity.workers, readAvailableCores()) / 2));
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     this.#ended.signal.throwIfAborted();
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {
       const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);
-      this.#registries = connectRegistries(settings, capacity, { ...this.#options, logger: this.#logger, onRetry });
+      this.#registries = connectRegistries(settings, exportCapacity, {
+        ...this.#options,
+        logger: this.#logger,
+        onRetry,
+      });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
     }
-    const spools = new SpoolFiles(tuning.spoolDir, capacity.spools);
-    return { analyzed, capacity, workers, spools, uploads };
+    const spools = new SpoolFiles(tuning.spoolDir, exportCapacity.spools);
+    return { analyzed, exportCapacity, earlyWorkers, spools, uploads };
   }
 }

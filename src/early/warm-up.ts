@@ -26,12 +26,12 @@ export async function warmConnections(
 }
 
 /**
- * @param workers that the process's limits allowed before the build
+ * @param allowedWorkers as the process's limits allowed before the build
  * @returns undefined while the build leaves too little memory or threads for them
  */
-export function startExportThreads({ tuning }: ExportSettings, workers: number): StartedThreads | undefined {
+export function startExportThreads({ tuning }: ExportSettings, allowedWorkers: number): StartedThreads | undefined {
   const capacity = capacityLeft(tuning);
-  if (capacity === undefined || capacity.workers < workers || !hasMemoryFor(capacity.workers)) return undefined;
+  if (capacity === undefined || capacity.workers < allowedWorkers || !hasMemoryFor(capacity.workers)) return undefined;
   const pool = openPool(tuning, capacity.workers);
   pool.start();
   return { pool, capacity };
