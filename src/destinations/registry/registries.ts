@@ -10,7 +10,7 @@ import { RegistryClient } from "./client.ts";
 import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadCapabilities } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
-import { CANCEL_TIMEOUT_MS } from "./upload-recovery.ts";
+import { CANCEL_TIMEOUT_MS } from "./upload-requests.ts";
 
 /** `connections` must exceed `uploadConcurrency`. */
 export interface RegistriesOptions extends HttpOptions {

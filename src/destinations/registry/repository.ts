@@ -17,10 +17,10 @@ import {
 import type { Connection, Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest, type RawManifest } from "./manifests.ts";
-import { checkPush } from "./open-upload.ts";
 import { formatWait, persist } from "./retries.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
+import { checkPush } from "./upload-requests.ts";
 
 /** Milliseconds for a registry to find what it has just stored, as long as the reference's first pause between tries. */
 const SETTLE_MS = 1000;

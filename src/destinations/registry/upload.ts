@@ -4,25 +4,25 @@ import { type Progressed, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
-import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
+import { isTemporary, RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
-import { isConnectTimeout } from "../../http/http-error.ts";
 import { type BodyHooks, type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { RegistryResponse } from "./client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
-import { type MountSource, openUpload } from "./open-upload.ts";
 import { explained } from "./refusals.ts";
 import { retryHooks } from "./retries.ts";
+import { classifyFailure, type OpenUpload, SourceFailure, UploadFailures } from "./upload-failures.ts";
 import {
   CANCEL_TIMEOUT_MS,
   cancelUpload,
-  classifyFailure,
+  type MountSource,
+  openUpload,
   readUploadStatus,
   type UploadStatus,
-} from "./upload-recovery.ts";
+} from "./upload-requests.ts";
 
 /**
  * Bytes that must be ready before an upload opens, unless the blob is complete: an open upload without data holds a
@@ -30,9 +30,6 @@ import {
  * parts under 5 MiB only in their own multipart API, and GHCR accepts at most 4 MiB per chunk.
  */
 export const READY_BYTES = 4 << 20;
-
-/** Consecutive restarts without progress after the registry lost the upload. */
-const MAX_LOSSES = 4;
 
 /**
  * `onBytes` gets the bytes sent so far, which never decrease, even if bytes are sent again. `onBegin` gets the offset
@@ -43,13 +40,11 @@ export interface UploadOptions extends Work {
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
-/** The registry's open upload: the next request starts at `offset`; connections have accepted bytes up to `sent`. */
-interface UploadState {
+interface UploadState extends OpenUpload {
   location: URL;
   readonly chunkMinBytes: number;
   offset: number;
   sent: number;
-  isResumed: boolean;
   /** Milliseconds that the last request took to end after it was cancelled. */
   cancelMs: number;
 }
@@ -62,17 +57,21 @@ interface BytesRequest {
   readonly expected: readonly number[];
 }
 
-interface FailedAttempt {
-  /** The blob's producer failed, such as another registry; the error says nothing about this one. */
-  readonly isSource: boolean;
-  readonly mayTryAgain: boolean;
-  readonly isCut: boolean;
-  /** Bytes that connections accepted beyond the `offset` of the last open upload. */
-  readonly sentBytes: number;
-}
+/** The highest position, over all attempts. */
+class HighWaterMark {
+  #bytes = 0;
 
-/** Wraps an error of the blob's producer as its cause. */
-class SourceFailure extends Error {}
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @returns whether this position is higher than all before */
+  raise(position: number): boolean {
+    if (position <= this.#bytes) return false;
+    this.#bytes = position;
+    return true;
+  }
+}
 
 /**
  * The upload of one blob: POST, one streamed PATCH, PUT (docs/compatibility.md#pushing-images). A broken upload resumes
@@ -84,14 +83,13 @@ export class Upload {
   readonly #connection: Connection;
   readonly #blob: GrowingBlob;
   readonly #options: UploadOptions;
+  readonly #failures = new UploadFailures();
+  /** Accepted by connections, but perhaps not by the registry. */
+  readonly #sent = new HighWaterMark();
+  /** Reported by the registry. */
+  readonly #stored = new HighWaterMark();
   #upload: UploadState | undefined;
-  #lastFailure: FailedAttempt | undefined;
-  #maxSent = 0;
-  #maxStored = 0;
   #hasCommitted = false;
-  #statusFailures = 0;
-  #losses = 0;
-  #mayResume = true;
 
   constructor(connection: Connection, blob: GrowingBlob, options: UploadOptions) {
     this.#connection = connection;
@@ -109,13 +107,13 @@ export class Upload {
       return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
     };
     try {
-      const policy = { ...pushRetry, isTemporary: () => this.#lastFailure?.mayTryAgain === true };
+      const policy = { ...pushRetry, isTemporary: () => this.#failures.last?.mayTryAgain === true };
       const outcome = await retrying(policy, attempt, retryHooks(this.#connection, this.#options));
       counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
       return outcome;
     } catch (error) {
       signal?.throwIfAborted();
-      if (this.#lastFailure?.isSource) throw error;
+      if (this.#failures.last?.isSource) throw error;
       const built = await Promise.race([this.#blob.done, undefined]);
       throw explained(error, { repository, what: `blob ${built?.digest ?? "that is still being built"}` });
     }
@@ -131,7 +129,7 @@ export class Upload {
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
     try {
       if (this.#hasCommitted && (await this.#isThere((await this.#blob.done).digest))) return "uploaded";
-      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#lastFailure ? undefined : mount));
+      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#failures.last ? undefined : mount));
       if (upload === undefined) return "mounted";
       await this.#transfer(upload, progressed);
       return "uploaded";
@@ -143,17 +141,7 @@ export class Upload {
       const isLacking = isSource && !isTemporary(error);
       const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isLacking;
       if (isGivenUp && upload !== undefined) await this.#cancel(upload);
-      const isLost = upload !== undefined && classifyFailure(thrown, upload.isResumed) === "lost";
-      this.#lastFailure = {
-        isSource,
-        mayTryAgain: isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error),
-        isCut: isCut(thrown),
-        sentBytes: upload === undefined ? (this.#lastFailure?.sentBytes ?? 0) : upload.sent - upload.offset,
-      };
-      if (isLost) {
-        if (upload.isResumed) this.#mayResume = false;
-        this.#upload = undefined;
-      }
+      if (this.#failures.add(thrown, upload) === "lost") this.#upload = undefined;
       throw error;
     }
   }
@@ -174,7 +162,7 @@ export class Upload {
 
   async #resume(progressed: Progressed): Promise<UploadState | undefined> {
     const upload = this.#upload;
-    const isResumable = this.#mayResume && !this.#connection.capabilities.isMonolithic;
+    const isResumable = this.#failures.mayResume && !this.#connection.capabilities.isMonolithic;
     const status = upload && isResumable ? await this.#readStatus(upload) : undefined;
     if (upload === undefined || status === undefined) {
       this.#upload = undefined;
@@ -182,8 +170,7 @@ export class Upload {
     }
     this.#upload = { ...upload, ...status, isResumed: true };
     // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
-    if (status.offset > this.#maxStored) progressed();
-    this.#maxStored = Math.max(this.#maxStored, status.offset);
+    if (this.#stored.raise(status.offset)) progressed();
     this.#options.onBegin?.(status.offset);
     return this.#upload;
   }
@@ -192,11 +179,7 @@ export class Upload {
     try {
       return await readUploadStatus(this.#connection, location, sent, this.#options);
     } catch (error) {
-      if (!(error instanceof RegistryFault)) throw error;
-      // A registry that is down now may know the upload later; after a second failure, or a silence after the request, it
-      // is not asked again.
-      const isDown = error.isTemporary && (error.silentMs === 0 || isConnectTimeout(error.cause));
-      if (isDown && this.#statusFailures++ === 0) throw error;
+      if (!(error instanceof RegistryFault) || this.#failures.mayQueryAgain(error)) throw error;
       return undefined;
     }
   }
@@ -294,7 +277,7 @@ export class Upload {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { range, headers, ...rest } = request;
-    const { from, to = this.#maxSent } = range;
+    const { from, to = this.#sent.bytes } = range;
     let position = from;
     const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
     const hooks = this.#hooks((reached) => {
@@ -304,7 +287,7 @@ export class Upload {
       this.#reach(upload, position, progressed);
     });
     const body = new UploadBody(this.#blob, range, hooks, signal);
-    counters.resentBytes += Math.max(0, Math.min(this.#maxSent, to) - from);
+    counters.resentBytes += Math.max(0, Math.min(this.#sent.bytes, to) - from);
     try {
       const response = await client.open({
         ...rest,
@@ -332,7 +315,7 @@ export class Upload {
 
   #hooks(onPosition: BodyHooks["onPosition"]): BodyHooks {
     const { repository, timeouts } = this.#connection;
-    const { isCut = false, sentBytes = 0 } = this.#lastFailure ?? {};
+    const { isCut = false, sentBytes = 0 } = this.#failures.last ?? {};
     return {
       destination: repository.name,
       stallMs: timeouts.stallMs,
@@ -344,14 +327,9 @@ export class Upload {
 
   #reach(upload: UploadState, position: number, progressed: Progressed): void {
     upload.sent = Math.max(upload.sent, position);
-    if (position <= this.#maxSent) return;
-    this.#maxSent = position;
-    this.#losses = 0;
+    if (!this.#sent.raise(position)) return;
+    this.#failures.onProgress();
     progressed();
     this.#options.onBytes?.(position);
   }
-}
-
-function isCut(error: unknown): boolean {
-  return error instanceof RegistryFault && error.code === UNREACHABLE && !error.isStranger;
 }

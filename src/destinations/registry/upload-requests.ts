@@ -3,9 +3,9 @@ import { RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
+import type { RegistryResponse } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 import { persist } from "./retries.ts";
-import { cancelUpload } from "./upload-recovery.ts";
 
 export interface MountSource {
   readonly digest: Digest;
@@ -54,6 +54,60 @@ async function post(connection: Connection, query: string, scopes: readonly stri
   if (response.status === 201 && query !== "") return { mounted: true };
   const chunkMinBytes = Number(headerOf(response, "oci-chunk-min-length") ?? 0) || 0;
   return { mounted: false, location: await connection.client.location(response), chunkMinBytes };
+}
+
+/** Milliseconds an aborted export waits for a registry to cancel an upload, of the second it has to exit. */
+export const CANCEL_TIMEOUT_MS = 400;
+
+/**
+ * Cancels an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a registry that cannot cancel expires
+ * the upload. Uses a separate token, because a token server may deny the right to delete, and pushes must not depend on
+ * it.
+ */
+export async function cancelUpload({ client, repository }: Connection, location: URL, work: Work): Promise<void> {
+  const scopes = [scopeOf(repository, "push,pull,delete")];
+  const request = { method: "DELETE", target: location, scopes, expected: [200, 202, 204, 404] } as const;
+  await client.send({ ...work, ...request }).catch(() => undefined);
+}
+
+export interface UploadStatus {
+  readonly location: URL;
+  readonly offset: number;
+}
+
+/**
+ * Queries the offset of an upload (distribution-spec v1.1.1, "Resuming an interrupted upload").
+ * @param sent upper bound: bytes sent in this upload
+ * @returns undefined for an invalid response, which is frequent; the upload then restarts
+ * @throws RegistryFault
+ */
+export async function readUploadStatus(
+  connection: Connection,
+  location: URL,
+  sent: number,
+  work: Work,
+): Promise<UploadStatus | undefined> {
+  const response = await connection.client.send({
+    ...work,
+    method: "GET",
+    target: location,
+    scopes: [scopeOf(connection.repository, "push,pull")],
+    expected: [200, 204],
+    headersTimeoutMs: connection.timeouts.statusMs,
+  });
+  const offset = offsetOf(response);
+  if (offset === undefined || offset > sent) return undefined;
+  const next = headerOf(response, "location");
+  return { location: next === undefined ? location : await connection.client.location(response), offset };
+}
+
+/**
+ * The number of bytes in a Range header `0-<last>`. Some registries write `0-0` for none, others for one byte, so it is
+ * ignored.
+ */
+function offsetOf(response: RegistryResponse): number | undefined {
+  const last = /^(?:bytes[= ])?0-(\d+)$/.exec(headerOf(response, "range") ?? "")?.[1];
+  return last === undefined || last === "0" ? undefined : Number(last) + 1;
 }
 
 const FINAL = new Set([401, 403, 404, 405]);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-recovery.ts";
+import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-failures.ts";
 import { Fault } from "../../../../src/errors/fault.ts";
 import { responseFault } from "../../../../src/http/faults.ts";
 
