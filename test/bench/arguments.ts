@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { positiveNumber, wholeNumber } from "../../scripts/script.ts";
-import { type Link, parseLink } from "./links.ts";
+import { type Link, parseLink } from "./network/links.ts";
 import { FRONT_CELLS, findScenario, SCENARIOS, type Scenario } from "./scenarios.ts";
 
 /** The measurements to make, or another task. */

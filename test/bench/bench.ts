@@ -5,16 +5,13 @@ import { build } from "../../scripts/build.ts";
 import { runScript } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
-import { measureBuildCost } from "./build-cost.ts";
 import { compareWith } from "./compare.ts";
-import { ROOT } from "./contender.ts";
-import { measureCreator } from "./creator.ts";
+import { measureBuildCost } from "./creator/build-cost.ts";
+import { measureCreator } from "./creator/creator.ts";
 import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries, measureGrowth } from "./growth.ts";
-import { bufferBytes, describeLink, runInOwnNetwork } from "./links.ts";
-import { type BenchBuild, makeBuild } from "./make-build.ts";
-import { contendersOf, frontContenders } from "./peers.ts";
-import { describeBuildCost, writeReport } from "./report.ts";
-import { comparisons, HEADER, resultRows } from "./result-table.ts";
+import { bufferBytes, describeLink, runInOwnNetwork } from "./network/links.ts";
+import { describeBuildCost, writeReport } from "./report/report.ts";
+import { comparisons, HEADER, resultRows } from "./report/result-table.ts";
 import {
   machineFacts,
   measuredNow,
@@ -26,7 +23,10 @@ import {
   type StoredResults,
   writeResults,
 } from "./results.ts";
-import { type Cell, runCell } from "./run-cell.ts";
+import { ROOT } from "./run/contender.ts";
+import { type BenchBuild, makeBuild } from "./run/make-build.ts";
+import { contendersOf, frontContenders } from "./run/peers.ts";
+import { type Cell, runCell } from "./run/run-cell.ts";
 import { LEAST_PAIRS } from "./statistics.ts";
 import { describeCurve } from "./worker-curve/curve-report.ts";
 import { measureCurve } from "./worker-curve/measure-curve.ts";

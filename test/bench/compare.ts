@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { runTool, spawnTool } from "../../scripts/build-tool.ts";
 import { table } from "../demo/table.ts";
-import { type Contender, ROOT, type Run, tandemAt } from "./contender.ts";
-import { parseLink } from "./links.ts";
-import { makeBuild } from "./make-build.ts";
-import { type Cell, runOnce } from "./run-cell.ts";
+import { parseLink } from "./network/links.ts";
+import { type Contender, ROOT, type Run, tandemAt } from "./run/contender.ts";
+import { makeBuild } from "./run/make-build.ts";
+import { type Cell, runOnce } from "./run/run-cell.ts";
 import { findScenario } from "./scenarios.ts";
 import { type Estimate, estimateMedian, LEAST_PAIRS, verdictOf } from "./statistics.ts";
 

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { drawLineChart, type LinePanel } from "./charts.ts";
-import { tandem } from "./contender.ts";
-import { parseLink } from "./links.ts";
-import { makeBuild } from "./make-build.ts";
+import { parseLink } from "./network/links.ts";
+import { drawLineChart, type LinePanel } from "./report/charts.ts";
 import { measuredNow, type StoredPoint } from "./results.ts";
-import { runCell } from "./run-cell.ts";
+import { tandem } from "./run/contender.ts";
+import { makeBuild } from "./run/make-build.ts";
+import { runCell } from "./run/run-cell.ts";
 import { type BenchLayer, type Contents, launchOnly, plain, type Scenario, shared } from "./scenarios.ts";
 import { spreadOf } from "./statistics.ts";
 
@@ -19,7 +19,7 @@ export interface GrowthPoint {
 }
 
 /** Builds that differ in one number only. */
-export interface GrowthSeries {
+interface GrowthSeries {
   readonly name: string;
   /** For the report, a sentence without its period. */
   readonly about: string;
@@ -54,7 +54,7 @@ const zeros = (megabytes: number): Contents => ({ pool: "zeros", unit: "bytes", 
 
 export const oneLayerOfZeros = (megabytes: number): Scenario => oneLayer(zeros)(megabytes).scenario;
 
-export const GROWTH: readonly GrowthSeries[] = [
+const GROWTH: readonly GrowthSeries[] = [
   {
     name: "layers",
     about: "layers of 0.2 MB of text each, in both images",

@@ -1,6 +1,6 @@
-import type { Mode } from "./contender.ts";
-import type { PoolName } from "./make-build.ts";
-import type { RegistryKind } from "./registries.ts";
+import type { RegistryKind } from "./network/registries.ts";
+import type { Mode } from "./run/contender.ts";
+import type { PoolName } from "./run/make-build.ts";
 
 /** An amount of one kind of file. Sizes in bytes. */
 export interface Amount {

@@ -1,5 +1,5 @@
-import type { Run } from "./contender.ts";
-import type { Result } from "./run-cell.ts";
+import type { Run } from "./run/contender.ts";
+import type { Result } from "./run/run-cell.ts";
 
 /** Median and range of a figure over the runs. */
 export interface Spread {

@@ -1,5 +1,5 @@
-import { drawLineChart, type LinePanel } from "../charts.ts";
-import { markdownTable } from "../result-table.ts";
+import { drawLineChart, type LinePanel } from "../report/charts.ts";
+import { markdownTable } from "../report/result-table.ts";
 import type { CurvePoint, StageRates, StoredCurve } from "../results.ts";
 import { spreadOfNumbers } from "../statistics.ts";
 
@@ -21,7 +21,7 @@ const LIMITS = {
 } as const;
 
 /** The saturated stage; if there is none, the busiest one, after start and end, which are sequential. */
-export function limitOf({ shares }: CurvePoint): string {
+function limitOf({ shares }: CurvePoint): string {
   const stages = Object.keys(LIMITS) as (keyof typeof LIMITS)[];
   const shareOf = (stage: keyof typeof LIMITS): number => shares[stage] ?? 0;
   const busiest = stages.reduce((most, stage) => (shareOf(stage) > shareOf(most) + 1e-6 ? stage : most));

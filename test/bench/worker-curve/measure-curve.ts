@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { tandem } from "../contender.ts";
 import { oneLayerOfZeros } from "../growth.ts";
-import { parseLink } from "../links.ts";
-import { type BenchBuild, makeBuild } from "../make-build.ts";
+import { parseLink } from "../network/links.ts";
 import { type CurveCheck, type CurvePoint, measuredNow, type StageRates, type StoredCurve } from "../results.ts";
-import { type Result, runCell } from "../run-cell.ts";
+import { tandem } from "../run/contender.ts";
+import { type BenchBuild, makeBuild } from "../run/make-build.ts";
+import { type Result, runCell } from "../run/run-cell.ts";
 import { SCENARIOS, type Scenario } from "../scenarios.ts";
 import { spreadOf } from "../statistics.ts";
 import { type SimulatedRun, simulateExport } from "./simulated-export.ts";

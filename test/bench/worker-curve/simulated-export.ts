@@ -13,7 +13,7 @@ const PASSES = 4;
 const CALLS_PER_BLOCK = 4;
 
 /** Utilization of the threads of each kind, 0 to 1; for hashes, of the layer that takes longest; for uploads, of the busiest one. */
-export interface Shares {
+interface Shares {
   /** Of all cores together. */
   readonly cores: number;
   readonly workers: number;
@@ -248,7 +248,7 @@ const MB = 1e6;
  * The upload of a growing blob: a thread sends parts as they are made; the registry handles them on one thread per
  * connection.
  */
-export class SimulatedUpload {
+class SimulatedUpload {
   readonly destination: "app" | "cache";
   /** CPU time of the registry. */
   registryMs = 0;

@@ -20,7 +20,7 @@ import {
 } from "../../../workers/protocol.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
 import { encoderWasm } from "../../support/deflate/encoder-harness.ts";
-import type { BenchBuild } from "../make-build.ts";
+import type { BenchBuild } from "../run/make-build.ts";
 import { spreadOfNumbers } from "../statistics.ts";
 
 /** Thread time of one block by stage, in ms. */
@@ -138,7 +138,7 @@ function blockCosts(stages: BlockStages): BlockCosts {
 }
 
 /** Thread time of each stage of a block, in ms. */
-export interface BlockStages {
+interface BlockStages {
   readonly readMs: number;
   readonly encodeMs: number;
   readonly crcMs: number;
@@ -150,14 +150,14 @@ export interface BlockStages {
 }
 
 /** Consumes a layer's blocks in order. */
-export interface StageSink {
+interface StageSink {
   readonly tarHash: Hash;
   readonly blobHash: Hash;
   readonly spool: number;
   position: number;
 }
 
-export function newSink(spool: number): StageSink {
+function newSink(spool: number): StageSink {
   return { tarHash: createHash("sha256"), blobHash: createHash("sha256"), spool, position: 0 };
 }
 

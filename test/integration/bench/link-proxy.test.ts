@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
-import { startLinkProxy } from "../../bench/links.ts";
+import { startLinkProxy } from "../../bench/network/links.ts";
 import { seededRandom } from "../../support/random.ts";
 
 const LINK = { name: "test", bytesPerSecond: 50e6, roundTripMs: 2, isShared: false };

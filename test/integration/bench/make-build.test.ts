@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type BenchBuild, makeBuild } from "../../bench/make-build.ts";
+import { type BenchBuild, makeBuild } from "../../bench/run/make-build.ts";
 import type { Scenario } from "../../bench/scenarios.ts";
 import { buildpackDirectory } from "../../support/build/build-output.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";

@@ -1,6 +1,6 @@
 import { accessSync, constants, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { measure } from "../../bench/measure.ts";
+import { measure } from "../../bench/run/measure.ts";
 
 const shell = (script: string, onLine: (line: string) => void = () => undefined) =>
   measure({ command: "/bin/sh", args: ["-c", script], env: { VARIABLE: "value" }, onLine });

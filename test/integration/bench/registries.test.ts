@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { parseLink } from "../../bench/links.ts";
-import { readPushedImage, startRegistryPair } from "../../bench/registries.ts";
+import { parseLink } from "../../bench/network/links.ts";
+import { readPushedImage, startRegistryPair } from "../../bench/network/registries.ts";
 import { pushRunImage, putBlob } from "../../support/images/run-image.ts";
 import { seededRandom } from "../../support/random.ts";
 

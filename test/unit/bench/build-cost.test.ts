@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { compareSteps } from "../../bench/build-cost.ts";
-import { describeBuildCost } from "../../bench/report.ts";
+import { compareSteps } from "../../bench/creator/build-cost.ts";
+import { describeBuildCost } from "../../bench/report/report.ts";
 
 test("only steps that lie in one window are compared", () => {
   const windows = [

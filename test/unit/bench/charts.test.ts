@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { drawBarChart, drawLineChart, type LinePanel, seriesLegend } from "../../bench/charts.ts";
+import { drawBarChart, drawLineChart, type LinePanel, seriesLegend } from "../../bench/report/charts.ts";
 
 const bar = (isSecond: boolean, value: number) => ({
   tint: "tandem" as const,

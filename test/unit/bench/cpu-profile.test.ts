@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readCpuProfile } from "../../bench/cpu-profile.ts";
+import { readCpuProfile } from "../../bench/profile/cpu-profile.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 
 const frame = (functionName: string, url = "") => ({ functionName, url, lineNumber: 9 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { frontPage } from "../../bench/front-page.ts";
+import { frontPage } from "../../bench/report/front-page.ts";
 import type { StoredCell, StoredResults } from "../../bench/results.ts";
 
 function cell(scenario: string, commit: string, tandemMs: number, referenceMs: number): StoredCell {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeLink, parseLink } from "../../bench/links.ts";
+import { describeLink, parseLink } from "../../bench/network/links.ts";
 
 test.each([
   ["free", undefined, false, "loopback"],

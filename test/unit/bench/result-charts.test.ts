@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { appReadyRows, comparedCells } from "../../bench/result-charts.ts";
+import { appReadyRows, comparedCells } from "../../bench/report/result-charts.ts";
 import type { StoredCell } from "../../bench/results.ts";
 
 type StoredResult = StoredCell["results"][number];

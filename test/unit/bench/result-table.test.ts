@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { Contender, Mode } from "../../bench/contender.ts";
-import { comparisons, glance, HEADER, resultRows } from "../../bench/result-table.ts";
-import type { Result } from "../../bench/run-cell.ts";
+import { comparisons, glance, HEADER, resultRows } from "../../bench/report/result-table.ts";
+import type { Contender, Mode } from "../../bench/run/contender.ts";
+import type { Result } from "../../bench/run/run-cell.ts";
 
 function result(name: string, kind: Contender["kind"], wallMs: number, mode?: Mode): Result {
   const run = { wallMs, cpuMs: 100, peakBytes: 5e6, writtenBytes: 0 };

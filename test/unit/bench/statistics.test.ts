@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Contender, Run } from "../../bench/contender.ts";
-import type { Result } from "../../bench/run-cell.ts";
+import type { Contender, Run } from "../../bench/run/contender.ts";
+import type { Result } from "../../bench/run/run-cell.ts";
 import { estimateMedian, LEAST_PAIRS, ratio, spreadOf, verdictOf } from "../../bench/statistics.ts";
 
 const contender: Contender = { name: "one", kind: "tandem", run: () => Promise.reject(new Error("not run")) };

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { ROOT } from "./contender.ts";
+import { parseLink } from "../network/links.ts";
+import { type BuildCost, measuredNow } from "../results.ts";
+import { ROOT } from "../run/contender.ts";
+import { makeSources } from "./buildpacks.ts";
 import { creatorContenders, openRegistry, Platform } from "./creator.ts";
-import { makeSources } from "./creator-buildpacks.ts";
-import { parseLink } from "./links.ts";
-import { type BuildCost, measuredNow } from "./results.ts";
 
 /*
  * How much longer does early export make a build that uses all cores? Whole builds vary too much to show some percent. Here each

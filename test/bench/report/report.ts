@@ -1,8 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { drawGrowth, GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "../growth.ts";
+import { describeLink, type Link, parseLink } from "../network/links.ts";
+import type { BuildCost, Origin, StoredCell, StoredCreator, StoredPoint, StoredResults } from "../results.ts";
+import { SCENARIOS, type Scenario } from "../scenarios.ts";
+import { estimateMedian, medianOf } from "../statistics.ts";
+import { describeCurve, drawCurve } from "../worker-curve/curve-report.ts";
 import { frontPage } from "./front-page.ts";
-import { drawGrowth, GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth.ts";
-import { describeLink, type Link, parseLink } from "./links.ts";
 import {
   APP_READY_HEADER,
   appReadyRows,
@@ -12,10 +16,6 @@ import {
   drawScenario,
 } from "./result-charts.ts";
 import { comparisons, GLANCE_HEADER, glance, HEADER, markdownTable, resultRows } from "./result-table.ts";
-import type { BuildCost, Origin, StoredCell, StoredCreator, StoredPoint, StoredResults } from "./results.ts";
-import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import { estimateMedian, medianOf } from "./statistics.ts";
-import { describeCurve, drawCurve } from "./worker-curve/curve-report.ts";
 
 const PICTURES = join("docs", "benchmarks");
 

@@ -2,15 +2,15 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import { pushRunImage } from "../support/images/run-image.ts";
-import { findProgram } from "../support/process/find-program.ts";
-import { APP, CACHE, ReadyTimes, ROOT } from "./contender.ts";
-import { type CreatorSources, makeSources, writeBuildpacks } from "./creator-buildpacks.ts";
-import { bufferBytes, describeLink, type Link } from "./links.ts";
-import { cpuTimeIn, measure } from "./measure.ts";
-import { RUN_IMAGE, settleDisk } from "./prepare.ts";
-import { type RegistryKind, readPushedImage, startRegistryPair } from "./registries.ts";
-import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } from "./results.ts";
+import { pushRunImage } from "../../support/images/run-image.ts";
+import { findProgram } from "../../support/process/find-program.ts";
+import { bufferBytes, describeLink, type Link } from "../network/links.ts";
+import { type RegistryKind, readPushedImage, startRegistryPair } from "../network/registries.ts";
+import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } from "../results.ts";
+import { APP, CACHE, ReadyTimes, ROOT } from "../run/contender.ts";
+import { cpuTimeIn, measure } from "../run/measure.ts";
+import { RUN_IMAGE, settleDisk } from "../run/prepare.ts";
+import { type CreatorSources, makeSources, writeBuildpacks } from "./buildpacks.ts";
 
 /*
  * Whole builds with `creator`, with the phases of the lifecycle project: how long after the end of the build is the app image

@@ -14,7 +14,7 @@ const profileSchema = z.object({
 });
 
 /** Time in a function, without its callees. */
-export interface SelfTime {
+interface SelfTime {
   readonly name: string;
   readonly ms: number;
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import type { RegistryPair } from "../network/registries.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { measure, type Usage } from "./measure.ts";
-import type { RegistryPair } from "./registries.ts";
 
 /** Whether the exporter gets `-parallel`. */
 export type Mode = "series" | "parallel";
@@ -52,7 +52,7 @@ interface Program {
 }
 
 /** This project's directory. */
-export const ROOT = join(import.meta.dirname, "..", "..");
+export const ROOT = join(import.meta.dirname, "..", "..", "..");
 
 /**
  * This project's exporter, as platforms start it.

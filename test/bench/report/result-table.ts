@@ -1,5 +1,5 @@
-import type { Result } from "./run-cell.ts";
-import { type Figure, ratio, type Spread, spreadOf } from "./statistics.ts";
+import type { Result } from "../run/run-cell.ts";
+import { type Figure, ratio, type Spread, spreadOf } from "../statistics.ts";
 
 interface Column {
   readonly title: string;

@@ -4,11 +4,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { findProgram } from "../support/process/find-program.ts";
+import { findProgram } from "../../support/process/find-program.ts";
+import type { Link } from "../network/links.ts";
+import type { Scenario } from "../scenarios.ts";
 import { APP, CACHE, type Contender, type Mode, type RunContext, reference, tandem } from "./contender.ts";
-import type { Link } from "./links.ts";
 import { cpuTimeOf, measure, parseWritten, peakOf, readProc } from "./measure.ts";
-import type { Scenario } from "./scenarios.ts";
 
 /**
  * The contenders of a cell in the order of their turns: tandem and the reference in each mode, then peers (on loopback) and

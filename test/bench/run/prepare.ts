@@ -3,12 +3,12 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
-import type { BuildOutput } from "../support/build/build-output.ts";
-import { pushRunImage } from "../support/images/run-image.ts";
+import type { BuildOutput } from "../../support/build/build-output.ts";
+import { pushRunImage } from "../../support/images/run-image.ts";
+import { type PushedImage, readPushedImage } from "../network/registries.ts";
+import type { Before } from "../scenarios.ts";
 import { APP, type Contender, type RunContext, tandem } from "./contender.ts";
 import { writeMark } from "./make-build.ts";
-import { type PushedImage, readPushedImage } from "./registries.ts";
-import type { Before } from "./scenarios.ts";
 
 export const RUN_IMAGE = "bench/run";
 

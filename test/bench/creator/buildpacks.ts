@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import { buildpackDirectory } from "../support/build/build-output.ts";
-import { makeBuild } from "./make-build.ts";
-import { type BenchLayer, compressed, plain, type Scenario, shared } from "./scenarios.ts";
+import { buildpackDirectory } from "../../support/build/build-output.ts";
+import { makeBuild } from "../run/make-build.ts";
+import { type BenchLayer, compressed, plain, type Scenario, shared } from "../scenarios.ts";
 
 /*
  * The buildpacks of the creator scenario, which are shell scripts: a JRE, dependencies, and a compiler that keeps all cores busy

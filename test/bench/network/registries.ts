@@ -4,13 +4,13 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { OPEN_ACCESS, RegistryAccess } from "../support/images/registry-access.ts";
-import { CertificateFiles } from "../support/network/certificate.ts";
-import { RealRegistry } from "../support/registry/real-registry.ts";
-import { FakeRegistry } from "../support/registry/registry.ts";
-import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
+import { OPEN_ACCESS, RegistryAccess } from "../../support/images/registry-access.ts";
+import { CertificateFiles } from "../../support/network/certificate.ts";
+import { RealRegistry } from "../../support/registry/real-registry.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { DOCKER_REGISTRY } from "../../support/registry/registry-program.ts";
+import { cpuTimeOf } from "../run/measure.ts";
 import { askChild, type Link, startLinkProxy } from "./links.ts";
-import { cpuTimeOf } from "./measure.ts";
 
 /** `sink` accepts blobs without hashing or storing them, so that the exporter is the only limit. */
 export type RegistryKind = "plain" | "tls" | "sink" | "sink-tls";

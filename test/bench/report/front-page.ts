@@ -1,10 +1,10 @@
-import { parseLink } from "./links.ts";
+import { parseLink } from "../network/links.ts";
+import type { Origin, StoredCell, StoredCreator, StoredResults } from "../results.ts";
+import type { Result } from "../run/run-cell.ts";
+import { FRONT_CELLS, findScenario } from "../scenarios.ts";
+import { medianOf, ratio, spreadOf } from "../statistics.ts";
 import { drawFront, type FrontBars } from "./result-charts.ts";
 import { markdownTable } from "./result-table.ts";
-import type { Origin, StoredCell, StoredCreator, StoredResults } from "./results.ts";
-import type { Result } from "./run-cell.ts";
-import { FRONT_CELLS, findScenario } from "./scenarios.ts";
-import { medianOf, ratio, spreadOf } from "./statistics.ts";
 
 /* The opening of BENCHMARKS.md: one picture, one table, and how to repeat them. */
 

@@ -2,16 +2,16 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "../../scripts/build.ts";
-import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
-import { tandemFromSources } from "./contender.ts";
+import { build } from "../../../scripts/build.ts";
+import { positiveNumber, runScript, wholeNumber } from "../../../scripts/script.ts";
+import { parseLink } from "../network/links.ts";
+import { tandemFromSources } from "../run/contender.ts";
+import { makeBuild } from "../run/make-build.ts";
+import { runCell } from "../run/run-cell.ts";
+import { findScenario } from "../scenarios.ts";
 import { readCpuProfile } from "./cpu-profile.ts";
-import { parseLink } from "./links.ts";
-import { makeBuild } from "./make-build.ts";
-import { runCell } from "./run-cell.ts";
-import { findScenario } from "./scenarios.ts";
 
-const USAGE = `node scripts/with-runtime.mjs test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
+const USAGE = `node scripts/with-runtime.mjs test/bench/profile/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
 
 Profiles one export of a scenario and shows where each thread spends its time.
 --keep: keeps the .cpuprofile files of all threads there, for Chrome's DevTools.`;

@@ -13,9 +13,9 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build/build-output.ts";
-import { filesBelow } from "../support/files/file-tree.ts";
-import type { Amount, BenchLayer, Scenario, Zeros } from "./scenarios.ts";
+import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../../support/build/build-output.ts";
+import { filesBelow } from "../../support/files/file-tree.ts";
+import type { Amount, BenchLayer, Scenario, Zeros } from "../scenarios.ts";
 
 /** A scenario's build on disk. Sizes in bytes, before compression. */
 export interface BenchBuild {
@@ -128,7 +128,7 @@ function placePart({ path, size }: PickedFile, target: string, part: number): nu
 const WRITTEN = /\/node_modules\/\.[^/]+\//;
 
 /** A file of the machine, with its size in bytes. */
-export interface PickedFile {
+interface PickedFile {
   readonly path: string;
   readonly size: number;
 }
@@ -139,7 +139,7 @@ interface Pool {
   readonly sizes: readonly [least: number, most: number];
 }
 
-const modules = join(import.meta.dirname, "..", "..", "node_modules");
+const modules = join(import.meta.dirname, "..", "..", "..", "node_modules");
 const SYSTEM = ["/usr/lib", "/usr/local", "/opt", "/usr/share"];
 const ANY_SIZE = [1, Number.POSITIVE_INFINITY] as const;
 
@@ -171,10 +171,10 @@ export type PoolName = keyof typeof POOLS;
  * Files of a pool, folder by folder, in a shuffled but stable order, so that a part of a folder resembles the whole. Yields
  * undefined after the last file, then starts again.
  */
-export type PoolReader = Generator<PickedFile | undefined, never>;
+type PoolReader = Generator<PickedFile | undefined, never>;
 
 /** @throws Error if the machine has no such file */
-export function* readPool(name: PoolName): PoolReader {
+function* readPool(name: PoolName): PoolReader {
   const { folders, pattern, sizes }: Pool = POOLS[name];
   for (;;) {
     const given = new Set<string>();
@@ -201,7 +201,7 @@ const SAMPLE_BYTES = 32 << 10;
 const MOST_SAMPLES = 8;
 
 /** Estimates the size of a file after gzip -1, from samples spread evenly over it. */
-export function compressedSize({ path, size }: PickedFile): number {
+function compressedSize({ path, size }: PickedFile): number {
   const samples = Math.min(MOST_SAMPLES, Math.ceil(size / SAMPLE_BYTES));
   const sample = Buffer.allocUnsafe(SAMPLE_BYTES);
   const file = openSync(path, "r");

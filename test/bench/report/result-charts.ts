@@ -1,10 +1,10 @@
+import { describeLink, type Link, parseLink } from "../network/links.ts";
+import type { StoredCell, StoredCreator } from "../results.ts";
+import type { Mode } from "../run/contender.ts";
+import type { Result } from "../run/run-cell.ts";
+import type { Scenario } from "../scenarios.ts";
+import { type Figure, spreadOf, spreadOfNumbers } from "../statistics.ts";
 import { type Bar, type BarGroup, type BarPanel, drawBarChart, seriesLegend } from "./charts.ts";
-import type { Mode } from "./contender.ts";
-import { describeLink, type Link, parseLink } from "./links.ts";
-import type { StoredCell, StoredCreator } from "./results.ts";
-import type { Result } from "./run-cell.ts";
-import type { Scenario } from "./scenarios.ts";
-import { type Figure, spreadOf, spreadOfNumbers } from "./statistics.ts";
 
 /** Converts a figure from ms into a bar in seconds; no bar if no run has it. */
 function barsOf(result: Result, figure: Figure, isSecond = false): Bar[] {

@@ -1,4 +1,4 @@
-import type { ContenderInfo } from "./contender.ts";
+import type { ContenderInfo } from "../run/contender.ts";
 
 /** The color of a contender's kind. */
 type Tint = ContenderInfo["kind"];
@@ -108,7 +108,7 @@ export interface BarPanel {
   readonly groups: readonly BarGroup[];
 }
 
-export interface LegendEntry extends Pick<Bar, "tint" | "isSecond"> {
+interface LegendEntry extends Pick<Bar, "tint" | "isSecond"> {
   readonly label: string;
 }
 
@@ -180,7 +180,7 @@ function barStyle({ tint, isSecond }: Pick<Bar, "tint" | "isSecond">): string {
 }
 
 /** One line. Points are [x, y]. */
-export interface Line {
+interface Line {
   readonly label: string;
   readonly tint: Tint;
   readonly points: readonly (readonly [x: number, y: number])[];

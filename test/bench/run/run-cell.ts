@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Link } from "../network/links.ts";
+import { readPushedImage, startRegistryPair } from "../network/registries.ts";
+import type { Scenario } from "../scenarios.ts";
 import { APP, type Contender, type ContenderInfo, type Run } from "./contender.ts";
-import type { Link } from "./links.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { prepare } from "./prepare.ts";
-import { readPushedImage, startRegistryPair } from "./registries.ts";
-import type { Scenario } from "./scenarios.ts";
 
 /** All runs of one contender. */
 export interface Result {
