@@ -12,7 +12,8 @@ const config: KnipConfig = ({ production = false }) => ({
         "src/{cli/main,executable/{binary,built}}.ts!",
         "src/observe/timeline/page/main.ts!",
         "workers/{compressor,digester,embedded,uploader}.ts!",
-        "scripts/*.{ts,mjs}!",
+        "scripts/{acceptance,audit,build,build-encoder,build-parts,check,compile-modules}.ts!",
+        "scripts/{binary/build-binary,docs/build-docs,lifecycle/build-lifecycle}.ts!",
         "test/{demo,fuzz}/*.ts",
         "test/bench/{bench,deflate,network/{link-proxy,sink-registry},profile/{profile,profile-threads},worker-curve/busy-neighbor}.ts",
         "test/conformance/{stage-program,generate/record}.ts",
@@ -20,7 +21,7 @@ const config: KnipConfig = ({ production = false }) => ({
       ],
       project: [
         "{src,workers}/**/*.ts!",
-        "scripts/*.{ts,mjs}!",
+        "scripts/**/*.ts!",
         "test/**/*.ts",
         // AssemblyScript, which only looks like TypeScript.
         "!workers/deflate/assembly/**",

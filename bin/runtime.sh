@@ -1,5 +1,5 @@
-# How the command starts Node.js. bin/exporter sources this file. For the single executable, scripts/build-binary.ts
-# reads the three lists (lines `tandem_name='words'`) and scripts/build-launcher.ts the `require` lines. SECURITY.md
+# How the command starts Node.js. bin/exporter sources this file. For the single executable, scripts/binary/build-binary.ts
+# reads the three lists (lines `tandem_name='words'`) and scripts/binary/build-launcher.ts the `require` lines. SECURITY.md
 # ("The runtime's own inputs") has the reasons.
 
 # Below these limits Node.js dies silently or with a native stack trace. Arguments: option of ulimit, minimum to

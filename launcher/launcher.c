@@ -192,7 +192,7 @@ static void require(const char *option, int resource, unsigned long least, const
                                   ": raise the limit (ulimit -", option + 1, ")\n", 0});
 }
 
-/* scripts/build-launcher.ts defines LIMITS from the `require` lines of bin/runtime.sh. */
+/* scripts/binary/build-launcher.ts defines LIMITS from the `require` lines of bin/runtime.sh. */
 #define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
 
 /*

@@ -15,17 +15,15 @@ import { basename, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./build-binary.ts";
+import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./binary/build-binary.ts";
+import { ARCHITECTURES, type Architecture } from "./binary/fetch-runtime.ts";
 import { runTool } from "./build-tool.ts";
-import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
-import { makeTemporaryDirectory, runScript, usageError } from "./script.ts";
+import { makeTemporaryDirectory, ROOT, runScript, usageError } from "./script.ts";
 
 const USAGE = `npm run acceptance -- <path of the lifecycle's source> [--binary dist/binary]
 
 Runs TestVersion, TestCreator and TestExporter of the lifecycle's acceptance suite with tandem's exporter and creator. Needs Go, make, and a
 Docker daemon at /var/run/docker.sock. --binary: what build:binary made, instead of making it. Logs go to dist/acceptance.log.`;
-
-const root = dirname(import.meta.dirname);
 
 /** The suite mounts it into its containers. */
 const SOCKET = "/var/run/docker.sock";
@@ -212,8 +210,8 @@ async function acceptance(source: string, binary: string | undefined): Promise<b
     const isSource = (path: string) => dirname(path) !== resolve(source) || basename(path) !== "out";
     cpSync(resolve(source), copy, { recursive: true, verbatimSymlinks: true, filter: isSource });
     adaptSuite(copy, programs, architecture);
-    mkdirSync(join(root, "dist"), { recursive: true });
-    const log = join(root, "dist", "acceptance.log");
+    mkdirSync(join(ROOT, "dist"), { recursive: true });
+    const log = join(ROOT, "dist", "acceptance.log");
     const { exitCode, results } = await runSuite(copy, log);
     for (const [test, { passed, failed, skipped }] of results.tallies)
       console.log(`${test}: ${passed} passed, ${failed} failed, ${skipped} skipped`);

@@ -1,15 +1,12 @@
-import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { spawnTool } from "./build-tool.ts";
-import { runScript } from "./script.ts";
+import { ROOT, runScript } from "./script.ts";
 
 const USAGE = `npm run audit
 
 Fails if a package of the release, or one that builds and tests it, has a known vulnerability. An unreachable registry, or one
 without advisories, is only a warning. Takes no arguments.`;
-
-const root = dirname(import.meta.dirname);
 
 /** The part of `npm audit --json` that decides. A registry without that service answers something else. */
 const reportSchema = z.object({ metadata: z.object({ vulnerabilities: z.record(z.string(), z.number()) }) });
@@ -17,7 +14,7 @@ const reportSchema = z.object({ metadata: z.object({ vulnerabilities: z.record(z
 function main(args: readonly string[]): void {
   parseArgs({ args, options: {} });
   const { stdout } = spawnTool("npm", ["audit", "--json", "--package-lock-only"], {
-    cwd: root,
+    cwd: ROOT,
     remedy: "Install npm, which comes with Node.js",
   });
   const report = reportSchema.safeParse(parse(stdout));

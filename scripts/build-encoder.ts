@@ -2,13 +2,11 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { runScript } from "./script.ts";
+import { ROOT, runScript } from "./script.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const dist = join(root, "dist");
-const sources = join(root, "workers", "deflate", "assembly");
+const dist = join(ROOT, "dist");
+const sources = join(ROOT, "workers", "deflate", "assembly");
 
 /** Names in dist/, with flags for the compiler. */
 export const ENCODERS = [

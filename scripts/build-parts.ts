@@ -1,9 +1,9 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { buildEncoders } from "./build-encoder.ts";
+import { ROOT } from "./script.ts";
 
-const root = dirname(import.meta.dirname);
-const dist = join(root, "dist");
+const dist = join(ROOT, "dist");
 
 /**
  * Builds what the command needs besides its code. Safe for concurrent builds: each product is renamed once complete.
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     await buildParts();
   } catch (error) {
     const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, " ");
-    console.error(`ERROR: tandem is not built (${reason}): run npm run build in ${root}`);
+    console.error(`ERROR: tandem is not built (${reason}): run npm run build in ${ROOT}`);
     process.exitCode = 1;
   }
 }

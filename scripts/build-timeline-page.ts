@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { rolldown } from "rolldown";
+import { ROOT } from "./script.ts";
 
-const source = join(dirname(import.meta.dirname), "src", "observe", "timeline", "page");
+const source = join(ROOT, "src", "observe", "timeline", "page");
 
 /**
  * Builds the timeline page: one file with its style and script. The comment `<!-- timeline -->` marks where a timeline

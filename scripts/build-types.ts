@@ -2,9 +2,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { runTool } from "./build-tool.ts";
-import { makeTemporaryDirectory } from "./script.ts";
-
-const root = dirname(import.meta.dirname);
+import { makeTemporaryDirectory, ROOT } from "./script.ts";
 
 /** `from "./x.ts"` and `import("./x.ts")`, as in TypeScript's declarations. */
 const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
@@ -17,7 +15,7 @@ const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
 export function buildTypes(entry: string, directory: string): void {
   const temporary = makeTemporaryDirectory(join(tmpdir(), "tandem-types-"));
   try {
-    const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+    const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
     const config = join(temporary, "tsconfig.json");
     const compilerOptions = {
       noEmit: false,
@@ -25,13 +23,13 @@ export function buildTypes(entry: string, directory: string): void {
       emitDeclarationOnly: true,
       // `npm test` checks them.
       noCheck: true,
-      rootDir: root,
+      rootDir: ROOT,
       outDir: temporary,
-      typeRoots: [join(root, "node_modules", "@types")],
+      typeRoots: [join(ROOT, "node_modules", "@types")],
     };
-    const ambient = globSync("{src,workers}/**/*.d.ts", { cwd: root }).map((name) => join(root, name));
-    const files = [join(root, "src", entry), ...ambient];
-    const text = { extends: join(root, "tsconfig.json"), compilerOptions, files, include: [], exclude: [] };
+    const ambient = globSync("{src,workers}/**/*.d.ts", { cwd: ROOT }).map((name) => join(ROOT, name));
+    const files = [join(ROOT, "src", entry), ...ambient];
+    const text = { extends: join(ROOT, "tsconfig.json"), compilerOptions, files, include: [], exclude: [] };
     writeFileSync(config, JSON.stringify(text));
     runTool(process.execPath, [compiler, "--project", config]);
     rmSync(directory, { recursive: true, force: true });

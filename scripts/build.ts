@@ -1,5 +1,5 @@
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compiledName } from "../src/executable/modules.ts";
 import { runtimeList } from "../src/process/environment.ts";
@@ -8,22 +8,21 @@ import { runTool } from "./build-tool.ts";
 import { buildTypes } from "./build-types.ts";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { writeSbom } from "./sbom.ts";
-import { runScript } from "./script.ts";
+import { ROOT, runScript } from "./script.ts";
 
 const USAGE = `npm run build
 
 Makes dist: the bundles, the compiled code, the type declarations and the SBOM. Takes no arguments.`;
 
-const root = dirname(import.meta.dirname);
-const dist = join(root, "dist");
+const dist = join(ROOT, "dist");
 
 /** @returns paths of all sources in the bundles */
 export async function build(): Promise<readonly string[]> {
-  const entries = { cli: join(root, "src/cli/main.ts"), index: join(root, "src/index.ts"), ...THREAD_ENTRIES };
+  const entries = { cli: join(ROOT, "src/cli/main.ts"), index: join(ROOT, "src/index.ts"), ...THREAD_ENTRIES };
   // V8 recognizes the source of compiled code by its length only.
   for (const path of globSync(join(dist, compiledName("*")))) rmSync(path);
   const files = await bundle(entries, dist);
-  await bundle({ start: join(root, "src/executable/built.ts") }, dist, true);
+  await bundle({ start: join(ROOT, "src/executable/built.ts") }, dist, true);
   await buildParts();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
@@ -33,15 +32,15 @@ export async function build(): Promise<readonly string[]> {
 }
 
 function compileModules(): void {
-  const flags = runtimeList(readFileSync(join(root, "bin/runtime.sh"), "utf8"), "node_flags");
-  runTool(process.execPath, [...flags, ...COMPILE_FLAGS, join(root, "scripts/compile-modules.ts"), dist]);
+  const flags = runtimeList(readFileSync(join(ROOT, "bin/runtime.sh"), "utf8"), "node_flags");
+  runTool(process.execPath, [...flags, ...COMPILE_FLAGS, join(ROOT, "scripts/compile-modules.ts"), dist]);
 }
 
 /** Starts the command once, so that Node.js saves the compiled code of its first file. */
 function warmUp(): void {
   rmSync(join(dist, "compiled"), { recursive: true, force: true });
   const env = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
-  runTool(join(root, "bin/exporter"), ["-version"], { env });
+  runTool(join(ROOT, "bin/exporter"), ["-version"], { env });
 }
 
 async function main(args: readonly string[]): Promise<void> {

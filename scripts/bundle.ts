@@ -1,22 +1,21 @@
 import { isBuiltin } from "node:module";
-import { dirname, join, sep } from "node:path";
+import { join, sep } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
-
-const root = dirname(import.meta.dirname);
+import { ROOT } from "./script.ts";
 
 /** Piscina starts its threads from the file `worker.js` beside its own code. */
 export const THREAD_ENTRIES = {
-  compressor: join(root, "workers/compressor.ts"),
-  digester: join(root, "workers/digester.ts"),
-  uploader: join(root, "workers/uploader.ts"),
-  worker: join(root, "node_modules/piscina/dist/worker.js"),
+  compressor: join(ROOT, "workers/compressor.ts"),
+  digester: join(ROOT, "workers/digester.ts"),
+  uploader: join(ROOT, "workers/uploader.ts"),
+  worker: join(ROOT, "node_modules/piscina/dist/worker.js"),
 };
 
 /** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
 export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Absolute, because a virtual module has no directory to resolve names from. */
-const undiciFile = (name: string) => JSON.stringify(join(root, "node_modules/undici/lib", name));
+const undiciFile = (name: string) => JSON.stringify(join(ROOT, "node_modules/undici/lib", name));
 
 /**
  * Replaces undici's index, which also loads HTTP/2, caches, mocks and interceptors: two thirds of its code. It would

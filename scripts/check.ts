@@ -1,9 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
-import { runScript, usageError } from "./script.ts";
+import { ROOT, runScript, usageError } from "./script.ts";
 import { typescript6Tool } from "./typescript-6.ts";
 
 const USAGE = `npm test -- [--quick] [arguments of vitest]
@@ -12,7 +10,6 @@ Checks format, lint, types, imports and dead code, and runs the tests.
 --quick: less than a minute. Runs unit tests without the encoder's exhaustive ones, and the recorded conformance cases in one
 process.`;
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUICK = [
   "test/unit",
   "test/architecture.test.ts",
@@ -33,7 +30,7 @@ function checkOptions(args: readonly string[]): void {
   if (!args.some((argument) => argument.startsWith("-"))) return;
   const [node = "", ...rest] = VITEST;
   // Vitest checks options before it looks for its configuration, without which it does nothing else.
-  const { stderr } = spawnSync(node, [...rest, ...args, "--config", "none"], { cwd: root, encoding: "utf8" });
+  const { stderr } = spawnSync(node, [...rest, ...args, "--config", "none"], { cwd: ROOT, encoding: "utf8" });
   const flaw = /^CACError: (.*)$/m.exec(stderr)?.[1];
   if (flaw !== undefined) throw usageError(flaw);
 }
@@ -42,9 +39,9 @@ function checkOptions(args: readonly string[]): void {
 async function run([command = "", ...args]: readonly string[]): Promise<boolean> {
   const started = performance.now();
   const isTests = VITEST.every((part, i) => part === [command, ...args][i]);
-  const child = spawn(command, args, { cwd: root, stdio: ["inherit", isTests ? "inherit" : "pipe", "inherit"] });
+  const child = spawn(command, args, { cwd: ROOT, stdio: ["inherit", isTests ? "inherit" : "pipe", "inherit"] });
   const [output, [status]] = await Promise.all([child.stdout === null ? "" : text(child.stdout), once(child, "close")]);
-  const name = [command, ...args].map((part) => part.replace(`${root}/`, "")).join(" ");
+  const name = [command, ...args].map((part) => part.replace(`${ROOT}/`, "")).join(" ");
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${output}${status === 0 ? "ok" : "FAILED"}  ${name}  ${seconds} s`);
   return status === 0;

@@ -1,10 +1,8 @@
 import { writeFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { z } from "zod";
 import { runTool } from "./build-tool.ts";
 import { packageDirectories } from "./bundle.ts";
-
-const root = dirname(import.meta.dirname);
+import { ROOT } from "./script.ts";
 
 const component = z.looseObject({ "bom-ref": z.string(), name: z.string() });
 const dependency = z.looseObject({ ref: z.string(), dependsOn: z.array(z.string()) });
@@ -18,7 +16,7 @@ const bomSchema = z.looseObject({ components: z.array(component), dependencies: 
 export function writeSbom(files: readonly string[], file: string): void {
   const packages = new Set(packageDirectories(files).map((path) => path.replace(/.*[\\/]node_modules[\\/]/, "")));
   const args = ["sbom", "--sbom-format", "cyclonedx", "--sbom-type", "application", "--package-lock-only"];
-  const bom = bomSchema.parse(JSON.parse(runTool("npm", args, { cwd: root })));
+  const bom = bomSchema.parse(JSON.parse(runTool("npm", args, { cwd: ROOT })));
   const components = bom.components.filter(({ name }) => packages.has(name) || name.startsWith("node-linux-"));
   const refs = new Set(components.map((each) => each["bom-ref"]));
   const dependencies = bom.dependencies

@@ -1,8 +1,11 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /* What the project's commands have in common: arguments, `--help`, errors, and temporary directories. */
+
+/** The project's directory. */
+export const ROOT = dirname(import.meta.dirname);
 
 /**
  * Runs a command of the project with its arguments, or prints its usage for `--help`. A failure ends the process with one
@@ -30,20 +33,6 @@ function describe(error: unknown): string {
 
 export function usageError(message: string): Error {
   return new Error(`${message}\nSee the arguments with --help`);
-}
-
-/** @throws Error that names the option, for anything but a whole number from 1 */
-export function wholeNumber(option: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${option} takes whole numbers from 1, not ${text}`);
-  return Number(text);
-}
-
-/** @throws Error that names the option, for anything but a finite number above 0 */
-export function positiveNumber(option: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
-    throw new Error(`--${option} takes a number above 0, not ${text}`);
-  return value;
 }
 
 const temporary = new Set<string>();

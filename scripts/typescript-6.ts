@@ -1,11 +1,12 @@
 import { existsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { runTool } from "./build-tool.ts";
+import { ROOT } from "./script.ts";
 
 /**
  * Tools that need a TypeScript written in JavaScript have their own package, because the project's compiler is native.
  */
-export const TYPESCRIPT_6 = join(dirname(import.meta.dirname), "tools", "typescript-6");
+export const TYPESCRIPT_6 = join(ROOT, "tools", "typescript-6");
 
 const installed = join(TYPESCRIPT_6, "node_modules", ".package-lock.json");
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { positiveNumber, wholeNumber } from "../../scripts/script.ts";
+import { positiveNumber, wholeNumber } from "../support/numeric-options.ts";
 import { type Link, parseLink } from "./network/links.ts";
 import { FRONT_CELLS, findScenario, SCENARIOS, type Scenario } from "./scenarios.ts";
 

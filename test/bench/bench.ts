@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
-import { runScript } from "../../scripts/script.ts";
+import { ROOT, runScript } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
 import { compareWith } from "./compare.ts";
@@ -23,7 +23,6 @@ import {
   type StoredResults,
   writeResults,
 } from "./results.ts";
-import { ROOT } from "./run/contender.ts";
 import { type BenchBuild, makeBuild } from "./run/make-build.ts";
 import { contendersOf, frontContenders } from "./run/peers.ts";
 import { type Cell, runCell } from "./run/run-cell.ts";

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { runTool, spawnTool } from "../../scripts/build-tool.ts";
+import { ROOT } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseLink } from "./network/links.ts";
-import { type Contender, ROOT, type Run, tandemAt } from "./run/contender.ts";
+import { type Contender, type Run, tandemAt } from "./run/contender.ts";
 import { makeBuild } from "./run/make-build.ts";
 import { type Cell, runOnce } from "./run/run-cell.ts";
 import { findScenario } from "./scenarios.ts";

@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
 import { constants, crc32, deflateRawSync, inflateRawSync, zstdCompressSync } from "node:zlib";
 import { buildEncoders } from "../../scripts/build-encoder.ts";
-import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
+import { runScript } from "../../scripts/script.ts";
 import { BLOCK_SIZE } from "../../workers/protocol.ts";
 import { CORPUS_NAMES, corpusName, readCorpus } from "../support/deflate/corpus.ts";
 import { createEncoderHarness, type EncoderHarness } from "../support/deflate/encoder-harness.ts";
+import { positiveNumber, wholeNumber } from "../support/numeric-options.ts";
 
 const USAGE = `node scripts/with-runtime.mjs test/bench/deflate.ts [--megabytes 100] [--rounds 5] [--levels 1,...] [--inputs libraries,text,compressed] [--only]
 

@@ -4,6 +4,7 @@ import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { ROOT } from "../../scripts/script.ts";
 import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 
 const originSchema = z.object({
@@ -243,7 +244,7 @@ const ENGINE = ["src", "workers", "bin", "scripts/build.ts", "package-lock.json"
 /** Today, and the last commit that changed the engine, with `+` if it has uncommitted changes. */
 export function measuredNow(): Origin {
   const git = (...args: readonly string[]): string =>
-    spawnSync("git", ["-C", join(import.meta.dirname, "..", ".."), ...args, "--", ...ENGINE], {
+    spawnSync("git", ["-C", ROOT, ...args, "--", ...ENGINE], {
       encoding: "utf8",
     }).stdout.trim();
   const isChanged = git("status", "--porcelain") !== "";

@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
 import { buildEncoders } from "../../scripts/build-encoder.ts";
-import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
+import { runScript } from "../../scripts/script.ts";
 import { CORPUS_NAMES, readCorpus } from "../support/deflate/corpus.ts";
 import { createFuzzer, type FuzzCounts } from "../support/deflate/fuzz-deflate.ts";
 import { FUZZ_OPTIONS, fuzzExtent } from "../support/fuzz/extent.ts";
+import { positiveNumber, wholeNumber } from "../support/numeric-options.ts";
 
 const USAGE = `node scripts/with-runtime.mjs test/fuzz/deflate.ts [--seconds 60] [--cases n] [--seed n] [--levels 1,...] [--megabytes 50]
 

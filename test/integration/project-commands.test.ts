@@ -76,8 +76,8 @@ test.each([
   ["test/bench/deflate.ts", ["--inputs", "none"], "there is no input none; there are libraries, text, compressed"],
   ["test/fuzz/parsers.ts", ["--only", "none"], "there is no target none; there are "],
   ["test/fuzz/deflate.ts", ["--seconds", "soon"], "--seconds takes a number above 0, not soon"],
-  ["scripts/build-binary.ts", ["--arch", "riscv"], "--arch riscv: it is one of amd64, arm64"],
-  ["scripts/build-lifecycle.ts", [], "no release archive is given\nSee the arguments with --help"],
+  ["scripts/binary/build-binary.ts", ["--arch", "riscv"], "--arch riscv: it is one of amd64, arm64"],
+  ["scripts/lifecycle/build-lifecycle.ts", [], "no release archive is given\nSee the arguments with --help"],
   ["scripts/acceptance.ts", [], "no path of the lifecycle's source is given\nSee the arguments with --help"],
   ["scripts/acceptance.ts", ["a", "b"], "Unexpected argument 'b'\nSee the arguments with --help"],
 ])("%s %j is refused", (program, args, message) => {

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { ROOT } from "../../../scripts/script.ts";
 import { parseLink } from "../network/links.ts";
 import { type BuildCost, measuredNow } from "../results.ts";
-import { ROOT } from "../run/contender.ts";
 import { makeSources } from "./buildpacks.ts";
 import { creatorContenders, openRegistry, Platform } from "./creator.ts";
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ROOT } from "../../../scripts/script.ts";
 import type { RegistryPair } from "../network/registries.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { measure, type Usage } from "./measure.ts";
@@ -50,9 +51,6 @@ interface Program {
   readonly command: string;
   readonly args?: readonly string[];
 }
-
-/** This project's directory. */
-export const ROOT = join(import.meta.dirname, "..", "..", "..");
 
 /**
  * This project's exporter, as platforms start it.

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
+import { ROOT } from "../../../scripts/script.ts";
 import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../../support/build/build-output.ts";
 import { filesBelow } from "../../support/files/file-tree.ts";
 import type { Amount, BenchLayer, Scenario, Zeros } from "../scenarios.ts";
@@ -139,7 +140,7 @@ interface Pool {
   readonly sizes: readonly [least: number, most: number];
 }
 
-const modules = join(import.meta.dirname, "..", "..", "..", "node_modules");
+const modules = join(ROOT, "node_modules");
 const SYSTEM = ["/usr/lib", "/usr/local", "/opt", "/usr/share"];
 const ANY_SIZE = [1, Number.POSITIVE_INFINITY] as const;
 

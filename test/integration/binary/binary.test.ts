@@ -16,8 +16,8 @@ import {
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BINARY_FILES, buildBinary } from "../../../scripts/build-binary.ts";
-import { fetchPackage } from "../../../scripts/debian-libraries.ts";
+import { BINARY_FILES, buildBinary } from "../../../scripts/binary/build-binary.ts";
+import { fetchPackage } from "../../../scripts/binary/debian-libraries.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
 import {
   ARBITRARY_USER,

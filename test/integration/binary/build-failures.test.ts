@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { buildBinary } from "../../../scripts/build-binary.ts";
+import { buildBinary } from "../../../scripts/binary/build-binary.ts";
+import { fetchPackage } from "../../../scripts/binary/debian-libraries.ts";
+import { architectureOf, checkElf, strip } from "../../../scripts/binary/elf.ts";
+import { ARCHITECTURES, type Architecture, fetchRuntime } from "../../../scripts/binary/fetch-runtime.ts";
 import { runTool } from "../../../scripts/build-tool.ts";
-import { fetchPackage } from "../../../scripts/debian-libraries.ts";
-import { architectureOf, checkElf, strip } from "../../../scripts/elf.ts";
-import { ARCHITECTURES, type Architecture, fetchRuntime } from "../../../scripts/fetch-runtime.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
 

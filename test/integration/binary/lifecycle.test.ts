@@ -13,9 +13,9 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
-import { BINARY_FILES, BINARY_LINKS } from "../../../scripts/build-binary.ts";
-import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
-import { readArchive } from "../../../scripts/lifecycle-archive.ts";
+import { BINARY_FILES, BINARY_LINKS } from "../../../scripts/binary/build-binary.ts";
+import { readArchive } from "../../../scripts/lifecycle/archive.ts";
+import { buildLifecycle } from "../../../scripts/lifecycle/build-lifecycle.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { blobFile, verifyLayout } from "../../support/images/layout.ts";
 

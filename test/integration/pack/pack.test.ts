@@ -14,7 +14,7 @@ import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
+import { buildLifecycle } from "../../../scripts/lifecycle/build-lifecycle.ts";
 import { sharedEngine } from "../../support/daemon/docker-engine.ts";
 import { sharedDirectory } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";

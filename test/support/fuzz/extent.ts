@@ -1,4 +1,4 @@
-import { positiveNumber, wholeNumber } from "../../../scripts/script.ts";
+import { positiveNumber, wholeNumber } from "../numeric-options.ts";
 
 /** Options of the fuzzing commands, for parseArgs. */
 export const FUZZ_OPTIONS = {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { APT_HELPER } from "../../../scripts/debian-libraries.ts";
-import type { Architecture } from "../../../scripts/fetch-runtime.ts";
+import { APT_HELPER } from "../../../scripts/binary/debian-libraries.ts";
+import type { Architecture } from "../../../scripts/binary/fetch-runtime.ts";
 import { findProgram } from "./find-program.ts";
 
 export const NATIVE: Architecture = process.arch === "arm64" ? "arm64" : "amd64";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { expect, test } from "vitest";
-import { withErrorCodes } from "../../../scripts/error-codes.ts";
+import { withErrorCodes } from "../../../scripts/docs/error-codes.ts";
 import { CODES } from "../../../src/errors/codes.ts";
 import { type MarkdownDocument, parseMarkdown } from "../../support/output/markdown.ts";
 

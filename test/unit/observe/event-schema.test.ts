@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { eventSchemaText } from "../../../scripts/event-schema.ts";
+import { eventSchemaText } from "../../../scripts/docs/event-schema.ts";
 import { exportEventSchema } from "../../../src/observe/events.ts";
 
 const docs = join(import.meta.dirname, "..", "..", "..", "docs");

@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { runTool } from "./build-tool.ts";
+import { join } from "node:path";
+import { runTool } from "../build-tool.ts";
+import { makeTemporaryDirectory, ROOT } from "../script.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
-import { makeTemporaryDirectory } from "./script.ts";
 
-const root = dirname(import.meta.dirname);
-const source = join(root, "launcher", "launcher.c");
-const runtime = join(root, "bin", "runtime.sh");
-const requirements = join(root, "launcher", "requirements.txt");
+const source = join(ROOT, "launcher", "launcher.c");
+const runtime = join(ROOT, "bin", "runtime.sh");
+const requirements = join(ROOT, "launcher", "requirements.txt");
 
 const TARGETS = { amd64: "x86_64-freestanding-none", arm64: "aarch64-freestanding-none" } as const;
 
@@ -40,7 +39,7 @@ function limits(): string {
  * @throws Error if the pinned compiler is unavailable
  */
 export function buildLauncher(architecture: Architecture): string {
-  const dist = join(root, "dist");
+  const dist = join(ROOT, "dist");
   const flags = [...FLAGS, `-DLIMITS=${limits()}`];
   const key = createHash("sha256")
     .update(readFileSync(source))

@@ -1,14 +1,14 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { blobPath } from "../src/destinations/layout/blobs.ts";
-import { indexJson, OCI_LAYOUT_TEXT } from "../src/destinations/layout/layout.ts";
-import { blankEntry, NORMALIZED_TIME, serializeImage } from "../src/images/image.ts";
-import { type Descriptor, OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../src/oci/descriptor.ts";
-import { digestOf } from "../src/oci/digest.ts";
-import { emptyImageConfig, imageConfigBytes } from "../src/oci/image-config.ts";
-import type { Architecture } from "./fetch-runtime.ts";
-import type { ArchiveEntry, LifecycleDescriptor } from "./lifecycle-archive.ts";
+import { blobPath } from "../../src/destinations/layout/blobs.ts";
+import { indexJson, OCI_LAYOUT_TEXT } from "../../src/destinations/layout/layout.ts";
+import { blankEntry, NORMALIZED_TIME, serializeImage } from "../../src/images/image.ts";
+import { type Descriptor, OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descriptor.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { emptyImageConfig, imageConfigBytes } from "../../src/oci/image-config.ts";
+import type { Architecture } from "../binary/fetch-runtime.ts";
+import type { ArchiveEntry, LifecycleDescriptor } from "./archive.ts";
 import type { CompressedTar } from "./tar-compressor.ts";
 
 const CERTIFICATES = "etc/ssl/certs/ca-certificates.crt";

@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
-import { packageDirectories } from "./bundle.ts";
-
-const root = dirname(import.meta.dirname);
+import { packageDirectories } from "../bundle.ts";
+import { ROOT } from "../script.ts";
 
 const packageSchema = z.object({
   name: z.string(),
@@ -19,7 +18,7 @@ const packageSchema = z.object({
  */
 export function collectLicenses(sources: readonly string[], runtime: Buffer, libraries: string): string {
   const parts = [
-    ["tandem and its launcher", readFileSync(join(root, "LICENSE"), "utf8")],
+    ["tandem and its launcher", readFileSync(join(ROOT, "LICENSE"), "utf8")],
     ["Node.js", runtime.toString("utf8")],
     ["C library, dynamic loader and GCC's libraries", libraries],
     ...[...packagesOf(sources)].map(([text, names]) => [names.join(", "), text]),

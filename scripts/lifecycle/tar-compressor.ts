@@ -2,13 +2,13 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { engineParts } from "../src/assets.ts";
-import { loadCompression } from "../src/engine/compression.ts";
-import { LayerStore } from "../src/engine/layer-store.ts";
-import { WorkerPool } from "../src/engine/pool.ts";
-import { type DiffID, type Digest, digestOf } from "../src/oci/digest.ts";
-import { APP_PRIORITY } from "../src/plan/layers.ts";
-import { type ArchiveEntry, packArchive } from "./lifecycle-archive.ts";
+import { engineParts } from "../../src/assets.ts";
+import { loadCompression } from "../../src/engine/compression.ts";
+import { LayerStore } from "../../src/engine/layer-store.ts";
+import { WorkerPool } from "../../src/engine/pool.ts";
+import { type DiffID, type Digest, digestOf } from "../../src/oci/digest.ts";
+import { APP_PRIORITY } from "../../src/plan/layers.ts";
+import { type ArchiveEntry, packArchive } from "./archive.ts";
 
 /** The result is compressed once and pulled often. */
 const LEVEL = 6;

@@ -1,4 +1,4 @@
-import { CODES, type FaultCode, STAGES, stageOf } from "../src/errors/codes.ts";
+import { CODES, type FaultCode, STAGES, stageOf } from "../../src/errors/codes.ts";
 
 /*
  * The tables of error codes in docs/troubleshooting.md, generated from src/errors/codes.ts.

@@ -1,12 +1,12 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { runTool } from "./build-tool.ts";
+import { runTool } from "../build-tool.ts";
+import { makeTemporaryDirectory, ROOT, runScript } from "../script.ts";
+import { TYPESCRIPT_6, typescript6Tool } from "../typescript-6.ts";
 import { withErrorCodes } from "./error-codes.ts";
 import { eventSchemaText } from "./event-schema.ts";
-import { makeTemporaryDirectory, runScript } from "./script.ts";
-import { TYPESCRIPT_6, typescript6Tool } from "./typescript-6.ts";
 
 const USAGE = `npm run docs -- [--check]
 
@@ -14,7 +14,7 @@ Generates docs/api.md from the docstrings of src/index.ts, docs/events.schema.js
 docs/troubleshooting.md from the error codes.
 --check: only fails if the files are out of date.`;
 
-const docs = join(dirname(import.meta.dirname), "docs");
+const docs = join(ROOT, "docs");
 
 const NOTICE = "<!-- Made by `npm run docs` from the docstrings; do not edit. -->\n\n";
 

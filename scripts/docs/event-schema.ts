@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { exportEventSchema } from "../src/observe/events.ts";
+import { exportEventSchema } from "../../src/observe/events.ts";
 
 /** The text of docs/events.schema.json (draft 2020-12). */
 export function eventSchemaText(): string {

@@ -1,18 +1,16 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { z } from "zod";
-import { runTool } from "./build-tool.ts";
-import { makeTemporaryDirectory } from "./script.ts";
+import { runTool } from "../build-tool.ts";
+import { makeTemporaryDirectory, ROOT } from "../script.ts";
 
 /** Node.js's name of each architecture, by the name in images. */
 export const ARCHITECTURES = { amd64: "x64", arm64: "arm64" } as const;
 export type Architecture = keyof typeof ARCHITECTURES;
-
-const root = dirname(import.meta.dirname);
 
 const lockSchema = z.object({
   packages: z.record(z.string(), z.object({ version: z.string().optional(), integrity: z.string().optional() })),
@@ -29,7 +27,7 @@ export interface Runtime {
  */
 export async function fetchRuntime(architecture: Architecture, packages: string): Promise<Runtime> {
   const name = `node-linux-${ARCHITECTURES[architecture]}`;
-  const installed = join(root, "node_modules", name);
+  const installed = join(ROOT, "node_modules", name);
   if (existsSync(installed))
     return { node: readFileSync(join(installed, "bin", "node")), license: readFileSync(join(installed, "LICENSE")) };
   const archive = fetchArchive(name, packages);
@@ -38,7 +36,7 @@ export async function fetchRuntime(architecture: Architecture, packages: string)
 
 /** @throws Error if npm cannot fetch the package, or it is not the one in the lock file */
 function fetchArchive(name: string, directory: string): Buffer {
-  const { packages } = lockSchema.parse(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")));
+  const { packages } = lockSchema.parse(JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")));
   const { version, integrity } = packages[`node_modules/${name}`] ?? {};
   if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not pin ${name}`);
   const kept = join(directory, `${name}-${version}.tgz`);

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "./build-binary.ts";
-import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
-import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
-import { makeStagingDirectory, runScript, usageError } from "./script.ts";
+import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "../binary/build-binary.ts";
+import { makeStagingDirectory, ROOT, runScript, usageError } from "../script.ts";
+import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./archive.ts";
+import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./image.ts";
 import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
 const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary] [--env <name>=<value>]...
@@ -107,7 +107,7 @@ async function main(args: readonly string[]): Promise<void> {
     args,
     allowPositionals: true,
     options: {
-      out: { type: "string", default: join(import.meta.dirname, "..", "dist", "lifecycle") },
+      out: { type: "string", default: join(ROOT, "dist", "lifecycle") },
       binary: { type: "string" },
       env: { type: "string", multiple: true, default: [] },
     },

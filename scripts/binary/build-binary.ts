@@ -13,24 +13,22 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runtimeList } from "../src/process/environment.ts";
-import { buildEncoders, ENCODERS } from "./build-encoder.ts";
+import { runtimeList } from "../../src/process/environment.ts";
+import { buildEncoders, ENCODERS } from "../build-encoder.ts";
+import { buildTimelinePage } from "../build-timeline-page.ts";
+import { runTool } from "../build-tool.ts";
+import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../bundle.ts";
+import { makeStagingDirectory, makeTemporaryDirectory, ROOT, runScript } from "../script.ts";
 import { buildLauncher } from "./build-launcher.ts";
-import { buildTimelinePage } from "./build-timeline-page.ts";
-import { runTool } from "./build-tool.ts";
-import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { copyDebianLibraries, LIBRARIES, LOADER, PACKAGES } from "./debian-libraries.ts";
 import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 import { collectLicenses } from "./licenses.ts";
-import { makeStagingDirectory, makeTemporaryDirectory, runScript } from "./script.ts";
 
 const USAGE = `npm run build:binary -- [--arch amd64,arm64] [--out dist/binary]
 
 Makes <out>/linux-<arch>: exporter, creator, and all that they need, for any Linux image on that architecture. Needs apt and dpkg with a
 Debian mirror (DEBIAN_MIRROR names another), Python 3 with pip, and for the other architecture qemu-user-static.`;
-
-const root = dirname(import.meta.dirname);
 
 /** The single executable, which the launcher starts. */
 const PROGRAM = "tandem";
@@ -58,7 +56,7 @@ export const BINARY_FILES: ReadonlyMap<string, BinaryFile> = new Map([
 /** Links beside these files, with their targets. */
 export const BINARY_LINKS: ReadonlyMap<string, string> = new Map([["creator", "exporter"]]);
 
-const RUNTIME = join(root, "bin", "runtime.sh");
+const RUNTIME = join(ROOT, "bin", "runtime.sh");
 
 /** Only PATH of this machine's environment, which is where emulators are found. */
 const START_ENVIRONMENT = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
@@ -108,16 +106,16 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
   checkElf(runtime, `Node.js for linux/${files.architecture}`, files.architecture);
   writeFileSync(node, strip(runtime), { mode: 0o755 });
   const modules = join(temporary, "modules");
-  const sources = await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
+  const sources = await bundle({ cli: join(ROOT, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
   for (const entry of ["src/executable/binary.ts", "workers/embedded.ts", "scripts/compile-modules.ts"])
-    await bundle({ [basename(entry, ".ts")]: join(root, entry) }, join(temporary, "start"), true);
+    await bundle({ [basename(entry, ".ts")]: join(ROOT, entry) }, join(temporary, "start"), true);
   runProgram(files, node, [...flags, ...COMPILE_FLAGS, join(temporary, "start", "compile-modules.cjs"), modules]);
   await buildEncoders();
   await buildTimelinePage(join(temporary, "timeline.html"));
   const assets = [
     ...readdirSync(modules).map((name) => join(modules, name)),
     join(temporary, "start", "embedded.cjs"),
-    ...ENCODERS.map(({ name }) => join(root, "dist", name)),
+    ...ENCODERS.map(({ name }) => join(ROOT, "dist", name)),
     join(temporary, "timeline.html"),
     RUNTIME,
   ];
@@ -174,7 +172,7 @@ async function main(args: readonly string[]): Promise<void> {
     args,
     options: {
       arch: { type: "string", default: Object.keys(ARCHITECTURES).join(",") },
-      out: { type: "string", default: join(root, "dist", "binary") },
+      out: { type: "string", default: join(ROOT, "dist", "binary") },
     },
   });
   const architectures = values.arch.split(",");

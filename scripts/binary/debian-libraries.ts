@@ -3,9 +3,9 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync }
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { runTool } from "./build-tool.ts";
+import { runTool } from "../build-tool.ts";
+import { makeTemporaryDirectory, ROOT } from "../script.ts";
 import type { Architecture } from "./fetch-runtime.ts";
-import { makeTemporaryDirectory } from "./script.ts";
 
 /*
  * The C library, its dynamic loader and GCC's libraries, which Node.js links to, from Debian packages that debian-packages.json pins by
@@ -18,12 +18,10 @@ const packagesSchema = z.record(
   z.array(z.object({ path: z.string(), sha256: z.string() })).min(1),
 );
 
-const root = dirname(import.meta.dirname);
-
-const PINS = join(root, "scripts", "debian-packages.json");
+const PINS = join(import.meta.dirname, "debian-packages.json");
 
 /** Keeps fetched packages for later builds. */
-export const PACKAGES = join(root, "dist", "packages");
+export const PACKAGES = join(ROOT, "dist", "packages");
 
 /** Debian's multiarch triplets, and the file names of the loaders. */
 const PLATFORMS = {

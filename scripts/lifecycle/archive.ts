@@ -5,8 +5,8 @@ import { createGunzip } from "node:zlib";
 import { parse } from "smol-toml";
 import { extract, type Header, type Pack, pack } from "tar-stream";
 import { z } from "zod";
-import { architectureOf } from "./elf.ts";
-import type { Architecture } from "./fetch-runtime.ts";
+import { architectureOf } from "../binary/elf.ts";
+import type { Architecture } from "../binary/fetch-runtime.ts";
 
 /** A file, a link or a directory. Parent directories need no entry. */
 export interface ArchiveEntry {
