@@ -30,6 +30,11 @@ export interface SavedApp {
   readonly failure: Fault | undefined;
 }
 
+interface AppParts extends Pick<UnsavedImage, "runImage" | "base"> {
+  readonly layers: readonly AppLayer[];
+  readonly config: ContainerConfig;
+}
+
 /**
  * Assembles the app image from its layers and saves it (docs/compatibility.md#app-image,
  * docs/compatibility.md#saving-and-logging).
@@ -44,9 +49,10 @@ export async function saveAppImage(
   try {
     const layers = await preparation.layers.walk(context.logger);
     const runImage = await inputs.images.runImage;
-    const config = appConfig(context, inputs, preparation, runImage, layers, await context.launcherRelease);
+    const parts = { runImage, base: preparation.layers.base, layers };
+    const config = appConfig(context, inputs, preparation, { ...parts, launcher: await context.launcherRelease });
     const bom = await context.documents.buildBom(inputs.group);
-    const image = () => unsavedImage(context, runImage, preparation.layers.base, layers, config);
+    const image = () => unsavedImage(context, { ...parts, config });
     const saved = await save(context, image, signal);
     const record = { ...identityOf(runImage), ...inputs.runImageNames };
     const report = { ...reportOf(saved, bom), ...(context.settings.tuning.reportRunImage && { runImage: record }) };
@@ -60,19 +66,17 @@ export async function saveAppImage(
 function appConfig(
   context: ExportContext,
   { project, extendedConfig, runImageNames }: AppInputs,
-  preparation: Preparation,
-  runImage: RunImage,
-  layers: readonly AppLayer[],
-  launcher: LauncherRelease,
+  { plan, build }: Preparation,
+  { runImage, layers, launcher }: Pick<AppParts, "runImage" | "layers"> & { readonly launcher: LauncherRelease },
 ): ContainerConfig {
   const { settings, logger } = context;
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
   const named = gates(settings.platformApi).hasRunImageNames ? runImageNames : NO_NAMES;
-  const lifecycle = recordLifecycle(preparation.plan.steps, (step) => diffIds.get(step) ?? "", {
+  const lifecycle = recordLifecycle(plan.steps, (step) => diffIds.get(step) ?? "", {
     runImage: { ...identityOf(runImage), ...named },
     stack: runImageNames,
   });
-  const inputs = { ...settings, lifecycle, build: preparation.build, project, launcher };
+  const inputs = { ...settings, lifecycle, build, project, launcher };
   return appContainerConfig(extendedConfig ?? runImage.config.config, runImage.config.os, inputs, logger);
 }
 
@@ -98,13 +102,7 @@ async function save(
   });
 }
 
-function unsavedImage(
-  { settings, app }: ExportContext,
-  runImage: RunImage,
-  base: Promise<unknown>,
-  layers: readonly AppLayer[],
-  config: ContainerConfig,
-): UnsavedImage {
+function unsavedImage({ settings, app }: ExportContext, { runImage, base, layers, config }: AppParts): UnsavedImage {
   const described = layers.map(({ diffId, step }) => ({ diffId, createdBy: step.createdBy }));
   const created = createdTime(settings.sourceDateEpoch);
   const { keepsHistory } = gates(settings.platformApi);

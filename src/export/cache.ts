@@ -55,10 +55,18 @@ async function saveCache(
   const { logger } = context;
   const old = await cache.metadata(logger, tasks.signal);
   const plan = planCache(inputs, appPlan, old);
-  const layers = await new CacheLayers(context, plan, cache, app, appSaved, tasks).walk(logger);
+  const layers = await new CacheLayers({ context, plan, cache, app, appSaved }, tasks).walk(logger);
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
   const record = recordCache(plan.steps, (step) => diffIds.get(step));
   return await cache.commit(layers, record, appSaved, tasks.signal);
+}
+
+interface CacheExport {
+  readonly context: ExportContext;
+  readonly plan: CachePlan;
+  readonly cache: CacheStore;
+  readonly app: AppLayers;
+  readonly appSaved: Promise<void>;
 }
 
 /**
@@ -67,29 +75,14 @@ async function saveCache(
  * cannot be built or added is skipped with a warning; a failing SBOM layer ends the cache export.
  */
 class CacheLayers {
-  readonly #context: ExportContext;
-  readonly #plan: CachePlan;
-  readonly #cache: CacheStore;
-  readonly #app: AppLayers;
-  readonly #appSaved: Promise<void>;
+  readonly #export: CacheExport;
   readonly #signal: AbortSignal;
   readonly #started = new Map<CacheLayerStep, Promise<CacheLayer>>();
 
-  constructor(
-    context: ExportContext,
-    plan: CachePlan,
-    cache: CacheStore,
-    app: AppLayers,
-    appSaved: Promise<void>,
-    tasks: TaskScope,
-  ) {
-    this.#context = context;
-    this.#plan = plan;
-    this.#cache = cache;
-    this.#app = app;
-    this.#appSaved = appSaved;
+  constructor(own: CacheExport, tasks: TaskScope) {
+    this.#export = own;
     this.#signal = tasks.signal;
-    for (const step of plan.steps) {
+    for (const step of own.plan.steps) {
       if (step.kind !== "layer") continue;
       const started = tasks.fork(() => this.#start(step));
       // The scope ends after the last write into the cache.
@@ -100,7 +93,7 @@ class CacheLayers {
 
   async walk(logger: Logger): Promise<CacheLayer[]> {
     const layers: CacheLayer[] = [];
-    for (const step of this.#plan.steps) {
+    for (const step of this.#export.plan.steps) {
       if (step.kind === "fault") throw step.fault;
       announce(step, logger);
       if (step.kind !== "layer") continue;
@@ -127,28 +120,30 @@ class CacheLayers {
   }
 
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
-    const { monitor } = this.#context;
+    const { context, cache, app, appSaved } = this.#export;
     // A shared layer that fails is the app image's failure, which ends the cache as a whole.
-    const sharing = this.#app.byKey(step.key)?.catch(async (error: unknown) => {
-      await this.#appSaved;
+    const sharing = app.byKey(step.key)?.catch(async (error: unknown) => {
+      await appSaved;
       throw error;
     });
-    const app = await (sharing && untilAborted(sharing, this.#signal));
-    const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
-    const added = await this.#cache.add({ step, layer, app }, this.#signal);
-    if (added.isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
+    const shared = await (sharing && untilAborted(sharing, this.#signal));
+    const layer = shared === undefined ? this.#own(step) : contentsOf(step, shared);
+    const added = await cache.add({ step, layer, app: shared }, this.#signal);
+    if (added.isReused)
+      context.monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
     return added;
   }
 
   #own(step: CacheLayerStep): Layer {
-    const plan = this.#plan.layers.find(({ key }) => key === step.key);
-    if (plan === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
-    return this.#context.store.layer(plan, this.#signal);
+    const { context, plan } = this.#export;
+    const layer = plan.layers.find(({ key }) => key === step.key);
+    if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
+    return context.store.layer(layer, this.#signal);
   }
 
   #log({ step, diffId, isReused, flaw }: CacheLayer, logger: Logger): void {
     const { id } = step;
-    const isMadeBefore = step.role.kind === "cache-sbom" || this.#app.byKey(step.key) !== undefined;
+    const isMadeBefore = step.role.kind === "cache-sbom" || this.#export.app.byKey(step.key) !== undefined;
     if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
     if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${printableLine(id)}: ${flaw}`);
     // The reference logs both lines for a reused layer; here it is still listed once
