@@ -167,13 +167,17 @@ const NOTE_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 const TEXT_MIN = 34;
 const TEXT_HEIGHT = 12;
 
+/** The window that shows a part of the rows: `scrolled` pixels of them are above it. */
+interface Viewport {
+  readonly scrolled: number;
+  readonly height: number;
+}
+
 export function drawAll(
   pen: Pen,
-  rows: readonly Row[],
-  markers: readonly Marker[],
+  { rows, markers }: { readonly rows: readonly Row[]; readonly markers: readonly Marker[] },
   view: View,
-  scrolled: number,
-  height: number,
+  { scrolled, height }: Viewport,
 ): void {
   const { canvas, color } = pen;
   canvas.font = FONT;

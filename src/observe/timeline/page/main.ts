@@ -144,7 +144,8 @@ function redraw(): void {
   isDrawing = true;
   requestAnimationFrame(() => {
     isDrawing = false;
-    drawAll({ canvas: context, color }, rows, timeline.markers, view, scroller.scrollTop, scroller.clientHeight);
+    const viewport = { scrolled: scroller.scrollTop, height: scroller.clientHeight };
+    drawAll({ canvas: context, color }, { rows, markers: timeline.markers }, view, viewport);
   });
 }
 

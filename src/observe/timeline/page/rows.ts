@@ -154,15 +154,8 @@ function layerBars(
   // Applies to aborted layers too, whose blob has no size.
   const isCompressed = spans.some(([, kind]) => kind === "blob");
   const bars = [
-    ...stage(
-      made,
-      isCompressed ? "compress" : "read",
-      isCompressed ? "read and compressed" : "read",
-      TRACKS.make,
-      layer,
-      durationMs,
-    ),
-    ...stage(hashed, "hash", "hashed", TRACKS.hash, layer, durationMs),
+    ...stageBars(made, { ...(isCompressed ? COMPRESSING : READING), layer }, durationMs),
+    ...stageBars(hashed, { ...HASHING, layer }, durationMs),
     ...uploads.map((upload) => uploadBar(upload, layer.id, ...TRACKS[upload.image])),
   ];
   if (bars.length === 0) return bars;
@@ -179,12 +172,20 @@ function layerBars(
   return [way, ...bars.toSorted((a, b) => a.startMs - b.startMs)];
 }
 
-function stage(
+interface LayerStage {
+  readonly color: Color;
+  readonly track: readonly [top: number, bottom: number];
+  /** In a bar's details. */
+  readonly done: string;
+}
+
+const READING: LayerStage = { color: "read", track: TRACKS.make, done: "read" };
+const COMPRESSING: LayerStage = { color: "compress", track: TRACKS.make, done: "read and compressed" };
+const HASHING: LayerStage = { color: "hash", track: TRACKS.hash, done: "hashed" };
+
+function stageBars(
   spans: readonly LayerSpan[],
-  color: Color,
-  done: string,
-  [top, bottom]: readonly [number, number],
-  layer: TimelineLayer,
+  { color, track: [top, bottom], done, layer }: LayerStage & { readonly layer: TimelineLayer },
   durationMs: number,
 ): Bar[] {
   const ranges: { startMs: number; endMs: number; busyMs: number }[] = [];
