@@ -54,7 +54,8 @@ async function renameInto({ directory, staging, committed, added, kept, document
     found = await findAll([...added, ...kept]);
     for (const name of documents) await rename(name);
   } catch (error) {
-    // Not a tar that was there: the old metadata may name it. Another export may have one of the same name there.
+    // Tars that replaced an older one stay: the old metadata may name them. If another export has taken over the cache,
+    // all stay, because it may have written one of the same name.
     const own = isInUse(error) ? [] : renamed.filter((name) => !before.includes(name));
     for (const name of own) await renameTo(join(committed, name), join(staging, name)).catch(() => undefined);
     throw error;

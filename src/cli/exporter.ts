@@ -59,7 +59,7 @@ export async function runExporterWith(
   await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
 }
 
-/** What a caller without types got wrong in the library's second argument. */
+/** The library's second argument may come from a caller without types. @returns undefined if it is valid */
 export function environmentFault(given: unknown): Fault | undefined {
   if (!isObject(given)) return usageFault("the environment must be an object");
   if (given.env !== undefined && !isObject(given.env)) return usageFault("the environment's env must be an object");

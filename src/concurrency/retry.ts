@@ -27,7 +27,8 @@ export interface RetryHooks {
   readonly onGiveUp?: (error: unknown, failures: Failures) => unknown;
 }
 
-export type Progressed = () => void;
+/** A task calls it to start the retry budget anew. */
+export type OnProgress = () => void;
 
 /**
  * Exponential back-off with full jitter: try n waits a random time in [0, min(maxMs, baseMs * 2^(n-2))). It best
@@ -39,8 +40,8 @@ export function fullJitter(baseMs: number, maxMs: number, random: () => number =
 }
 
 /**
- * Waits in ms before further tries at a server that asks for a wait beyond the whole budget: the reference's, which
- * ignores what a server asks for (docs/compatibility.md#retries).
+ * Waits in ms between tries if the server asks for a longer wait than the whole budget: those of the reference, which
+ * ignores Retry-After (docs/compatibility.md#retries).
  */
 const HURRIED_WAITS_MS = [1000, 3000];
 
@@ -50,19 +51,19 @@ const HURRIED_WAITS_MS = [1000, 3000];
  */
 export async function retrying<T>(
   policy: RetryPolicy,
-  task: (progressed: Progressed) => Promise<T>,
+  task: (onProgress: OnProgress) => Promise<T>,
   hooks: RetryHooks = {},
 ): Promise<T> {
   const { clock = SYSTEM_CLOCK } = policy;
   let count = 0;
   let firstFailureMs = 0;
-  const progressed = () => {
+  const onProgress = () => {
     count = 0;
   };
   for (;;) {
     hooks.signal?.throwIfAborted();
     try {
-      return await task(progressed);
+      return await task(onProgress);
     } catch (error) {
       hooks.signal?.throwIfAborted();
       if (!policy.isTemporary(error)) throw error;

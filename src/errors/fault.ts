@@ -27,11 +27,11 @@ export interface FaultDetails {
  * flag or reference concerned and never contains a credential. It is one line, in which nothing acts upon a terminal.
  */
 export class Fault extends Error {
-  /** What kind of failure it is: `EXPORT_<stage>_<what>` (docs/troubleshooting.md). */
+  /** The kind of failure: `EXPORT_<stage>_<what>` (docs/troubleshooting.md). */
   readonly code: FaultCode;
-  /** What the command exits with. */
+  /** Exit code of the command, if this fault ends it. */
   readonly exitCode: number | undefined;
-  /** What to do about it. */
+  /** How to resolve it, in the imperative. */
   readonly hint: string | undefined;
   /** Without the hint that every fault of this code has. @internal */
   readonly ownHint: string | undefined;

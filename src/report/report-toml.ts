@@ -29,7 +29,7 @@ const TERMINATION_MESSAGE_BYTES = 4096;
 
 /**
  * Drops mirrors of the run image, the last first, until the report fits a termination message of a Kubernetes
- * container, which platforms let it be (RFC 0129). Keeps all mirrors of a report that would be too long without any.
+ * container, as which platforms may use it (RFC 0129). Keeps all mirrors if the report would be too long without any.
  * @returns the report, and how many mirrors it lost
  */
 export function fitTerminationMessage(report: ExportReport): {

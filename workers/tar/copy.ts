@@ -93,8 +93,8 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
 /**
- * Output of a decompressor at a time. Node allocates each chunk anew and frees larger ones later: 128 KiB are slightly
- * faster and take 30 MB more memory.
+ * Bytes that a decompressor returns at a time. Node allocates each chunk anew and frees larger ones later: 128 KiB
+ * are slightly faster and take 30 MB more memory.
  */
 const CHUNK_SIZE = 1 << 15;
 

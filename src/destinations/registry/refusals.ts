@@ -31,7 +31,7 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   const { status } = error;
   const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
   const refusal = nameRefusal(error, target);
-  // The own hint of a temporary error says how often it was tried, that of a refusal at most who named the host.
+  // A temporary error's own hint says how often the request was tried, and needs no advice; a refusal's does.
   const advised = error.isTemporary && error.ownHint !== undefined ? undefined : advice(error, target);
   const own = [advised, error.ownHint].filter((text) => text !== undefined).join(" ");
   const hint = refusal?.hint ?? (own === "" ? error.hint : own);

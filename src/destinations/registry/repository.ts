@@ -241,7 +241,7 @@ export class RegistryRepository {
       return "existing";
     }
     const { mountFrom } = options;
-    // A registry that lacks a blob which it reported to have may mount it all the same.
+    // A registry may even mount a blob that it reported and does not have.
     const isMountable = mountFrom?.registry === this.registry && !this.#missing.has(digest);
     const mount = isMountable ? { digest, from: mountFrom.#connection.repository } : undefined;
     return new Upload(this.#connection, blob, options).run(mount);

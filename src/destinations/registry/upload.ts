@@ -1,6 +1,6 @@
 import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { isBackground } from "../../concurrency/limiter.ts";
-import { type Progressed, retrying } from "../../concurrency/retry.ts";
+import { type OnProgress, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
@@ -100,11 +100,11 @@ export class Upload {
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     const { pushRetry, uploads, counters, repository } = this.#connection;
     const { signal } = this.#options;
-    const attempt = async (progressed: Progressed) => {
+    const attempt = async (onProgress: OnProgress) => {
       // Waits before taking a slot and opening an upload that would stall.
       await this.#admit(0);
       const leave = await uploads.acquire(this.#options, signal);
-      return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
+      return await this.#tracked(this.#attempt(mount, onProgress)).finally(leave);
     };
     try {
       const policy = { ...pushRetry, isTemporary: () => this.#failures.last?.mayTryAgain === true };
@@ -126,12 +126,12 @@ export class Upload {
     return tracked;
   }
 
-  async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
+  async #attempt(mount: MountSource | undefined, onProgress: OnProgress): Promise<"uploaded" | "mounted"> {
     try {
       if (this.#hasCommitted && (await this.#isThere((await this.#blob.done).digest))) return "uploaded";
-      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#failures.last ? undefined : mount));
+      const upload = (await this.#resume(onProgress)) ?? (await this.#open(this.#failures.last ? undefined : mount));
       if (upload === undefined) return "mounted";
-      await this.#transfer(upload, progressed);
+      await this.#transfer(upload, onProgress);
       return "uploaded";
     } catch (thrown) {
       const isSource = thrown instanceof SourceFailure;
@@ -160,7 +160,7 @@ export class Upload {
     return this.#upload;
   }
 
-  async #resume(progressed: Progressed): Promise<UploadState | undefined> {
+  async #resume(onProgress: OnProgress): Promise<UploadState | undefined> {
     const upload = this.#upload;
     const isResumable = this.#failures.mayResume && !this.#connection.capabilities.isMonolithic;
     const status = upload && isResumable ? await this.#readStatus(upload) : undefined;
@@ -170,7 +170,7 @@ export class Upload {
     }
     this.#upload = { ...upload, ...status, isResumed: true };
     // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
-    if (this.#stored.raise(status.offset)) progressed();
+    if (this.#stored.raise(status.offset)) onProgress();
     this.#options.onBegin?.(status.offset);
     return this.#upload;
   }
@@ -189,16 +189,16 @@ export class Upload {
     await cancelUpload(this.#connection, location, { priority: this.#options.priority, signal });
   }
 
-  async #transfer(upload: UploadState, progressed: Progressed): Promise<void> {
+  async #transfer(upload: UploadState, onProgress: OnProgress): Promise<void> {
     const { isMonolithic } = this.#connection.capabilities;
     try {
-      if (!isMonolithic) await this.#patch(upload, progressed);
+      if (!isMonolithic) await this.#patch(upload, onProgress);
     } catch (error) {
       if (!this.#learn(error, upload)) throw error;
       this.#upload = undefined;
       const reopened = await this.#open(undefined);
       if (reopened === undefined) throw error;
-      return this.#transfer(reopened, progressed);
+      return this.#transfer(reopened, onProgress);
     }
     const { digest, size } = await this.#blob.done;
     this.#hasCommitted = true;
@@ -206,18 +206,18 @@ export class Upload {
     target.searchParams.set("digest", digest);
     const range = { from: 0, to: size, length: size };
     const response = isMonolithic
-      ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] }, progressed)
+      ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] }, onProgress)
       : await this.#commit(target);
     await checkStored(response, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
   }
 
-  async #patch(upload: UploadState, progressed: Progressed): Promise<void> {
+  async #patch(upload: UploadState, onProgress: OnProgress): Promise<void> {
     for (let range = await this.#nextRange(upload); range !== undefined; range = await this.#nextRange(upload)) {
       const { from, to } = range;
       const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
       const request = { method: "PATCH", target: upload.location, range, headers, expected: [201, 202, 204] } as const;
-      const response = await this.#sendBytes(upload, request, progressed);
+      const response = await this.#sendBytes(upload, request, onProgress);
       upload.offset = to ?? (await this.#blob.done).size;
       await this.#follow(upload, response);
       if (to === undefined) break;
@@ -273,7 +273,7 @@ export class Upload {
     await clock.wait(LISTEN_MS, this.#options.signal);
   }
 
-  async #sendBytes(upload: UploadState, request: BytesRequest, progressed: Progressed): Promise<RegistryResponse> {
+  async #sendBytes(upload: UploadState, request: BytesRequest, onProgress: OnProgress): Promise<RegistryResponse> {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { range, headers, ...rest } = request;
@@ -284,7 +284,7 @@ export class Upload {
       // Less than before if a refused token made the request repeat.
       foreground?.sent(Math.max(0, reached - position));
       position = reached;
-      this.#reach(upload, position, progressed);
+      this.#reach(upload, position, onProgress);
     });
     const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(this.#sent.bytes, to) - from);
@@ -325,11 +325,11 @@ export class Upload {
     };
   }
 
-  #reach(upload: UploadState, position: number, progressed: Progressed): void {
+  #reach(upload: UploadState, position: number, onProgress: OnProgress): void {
     upload.sent = Math.max(upload.sent, position);
     if (!this.#sent.raise(position)) return;
     this.#failures.onProgress();
-    progressed();
+    onProgress();
     this.#options.onBytes?.(position);
   }
 }

@@ -76,10 +76,10 @@ describe("retrying", () => {
 
   test("restarts the budget after progress", async () => {
     let calls = 0;
-    const task = async (progressed: () => void) => {
+    const task = async (onProgress: () => void) => {
       calls += 1;
       if (calls < 30) {
-        if (calls % 3 === 0) progressed();
+        if (calls % 3 === 0) onProgress();
         throw "temporary";
       }
       return calls;
