@@ -5,7 +5,7 @@ import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { sharedEngine } from "../../support/daemon/docker-engine.ts";
 import { KEEPS_ACCESS_TIMES } from "../../support/files/access-times.ts";
-import { tempTree } from "../../support/files/temp-tree.ts";
+import { writableDirectory } from "../../support/files/temp-tree.ts";
 import { verifyLayout, writeRunLayout } from "../../support/images/layout.ts";
 import { readEvents } from "../../support/process/exporter.ts";
 import { IS_TRUSTED } from "../../support/scenes/early-scene.ts";
@@ -15,12 +15,6 @@ const JRE = layerScript("jre", "truncate -s 10M lib; echo one > release");
 interface Destination {
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-}
-
-function writableDirectory(): string {
-  const directory = tempTree();
-  chmodSync(directory, 0o777);
-  return directory;
 }
 
 /** Builds with two buildpacks; the second one waits until the first one's layer is being hashed. */

@@ -5,11 +5,11 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { CREATOR } from "../../support/creator/fake-build.ts";
 import { KEEPS_ACCESS_TIMES } from "../../support/files/access-times.ts";
-import { tempTree } from "../../support/files/temp-tree.ts";
+import { openSpools } from "../../support/files/spools.ts";
+import { tempTree, writableDirectory } from "../../support/files/temp-tree.ts";
 import { RegistryAccess } from "../../support/images/registry-access.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { isRunning } from "../../support/network/server-process.ts";
-import { openSpools } from "../../support/open-spools.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/process/exporter.ts";
 import { findProgram } from "../../support/process/find-program.ts";
 import { threadNiceness } from "../../support/process/process-state.ts";
@@ -27,13 +27,6 @@ const SMALL_JRE = layerScript("jre", SMALL);
 const JRE_ID = { layer: "early/first:jre" };
 
 const UPLOADS = /\/app\/blobs\/uploads\//;
-
-/** The creator drops its privileges before it writes there. */
-function writableDirectory(): string {
-  const directory = tempTree();
-  chmodSync(directory, 0o777);
-  return directory;
-}
 
 function eventsFile(): string {
   return join(writableDirectory(), "events");

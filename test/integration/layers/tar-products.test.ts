@@ -19,9 +19,9 @@ import {
   WORKER_ENTRIES,
 } from "../../support/build/layer-plans.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { openSpools, spoolsClosed } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
-import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
+import { openSpools } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
-import { openSpools } from "../../support/open-spools.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";

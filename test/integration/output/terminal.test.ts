@@ -5,13 +5,12 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { HeadlessTerminal } from "../../support/output/headless-terminal.ts";
+import { EXPORTER } from "../../support/process/exporter.ts";
 import { waitsToWrite } from "../../support/process/process-state.ts";
 import { unreadPipe } from "../../support/process/unread-pipe.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { WAIT, within } from "../../support/runner/time-limits.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-
-const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 
 /** script(1) of util-linux runs a program on its own terminal. */
 const hasScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");

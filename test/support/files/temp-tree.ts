@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, onTestFinished } from "vitest";
@@ -16,6 +16,13 @@ export function tempTree(files: Readonly<Record<string, string | Uint8Array>> = 
     if (!path.endsWith("/")) writeFileSync(target, content);
   }
   return root;
+}
+
+/** For a process that drops its privileges before it writes there. */
+export function writableDirectory(): string {
+  const directory = tempTree();
+  chmodSync(directory, 0o777);
+  return directory;
 }
 
 /** @returns the path of a directory that exists for the tests of a file or suite, created before the hooks that follow */

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { untilAborted } from "../../../src/concurrency/abort.ts";
-import { rejectionOf } from "../../support/thrown-by.ts";
+import { recordUnhandledRejections, rejectionOf } from "../../support/thrown-by.ts";
 
 const STOP = new Error("stopped");
 
@@ -15,12 +15,7 @@ test.each([
   ["before", (stop: AbortController) => stop.abort(STOP), () => undefined],
   ["while it waits", () => undefined, (stop: AbortController) => stop.abort(STOP)],
 ])("aborted %s, it rejects with the reason, and a later failure of the work is ignored", async (_, before, during) => {
-  const unhandled: unknown[] = [];
-  const note = (error: unknown) => unhandled.push(error);
-  process.on("unhandledRejection", note);
-  onTestFinished(() => {
-    process.off("unhandledRejection", note);
-  });
+  const unhandled = recordUnhandledRejections();
   const stop = new AbortController();
   const work = Promise.withResolvers<never>();
   before(stop);

@@ -6,9 +6,8 @@ import { SpooledBlob } from "../../../src/engine/spool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
 import { CHUNKS_IN_FLIGHT } from "../../../src/files/growing-file.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
+import { openSpools, ownSpool, spoolsClosed } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
-import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
-import { ownSpool } from "../../support/own-spool.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 

@@ -1,15 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { cloudCredentials } from "../../../../src/auth/clouds/cloud-credentials.ts";
-import { rejectionOf } from "../../../support/thrown-by.ts";
+import { recordUnhandledRejections, rejectionOf } from "../../../support/thrown-by.ts";
 
 test("an aborted lookup rejects with the signal's reason and without an unhandled rejection", async () => {
-  const unhandled: unknown[] = [];
-  const note = (error: unknown) => unhandled.push(error);
-  process.on("unhandledRejection", note);
-  onTestFinished(() => {
-    process.off("unhandledRejection", note);
-  });
+  const unhandled = recordUnhandledRejections();
   const reason = new Error("stopped");
   const environment = { AZURE_TENANT_ID: "tenant", AZURE_CLIENT_ID: "client", AZURE_CLIENT_SECRET: "secret" };
   const asked = cloudCredentials("tandem.azurecr.io", environment, "/nowhere", AbortSignal.abort(reason));

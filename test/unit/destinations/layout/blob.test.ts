@@ -23,9 +23,9 @@ import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import { workPath } from "../../../../src/destinations/layout/work-directory.ts";
 import { SpooledBlob } from "../../../../src/engine/spool.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
+import { ownSpool } from "../../../support/files/spools.ts";
 import { tempTree } from "../../../support/files/temp-tree.ts";
 import { TestBlob } from "../../../support/growing-blob.ts";
-import { ownSpool } from "../../../support/own-spool.ts";
 import { seededBytes } from "../../../support/random.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 

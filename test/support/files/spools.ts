@@ -1,6 +1,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { expect, vi } from "vitest";
-import { WAIT } from "./runner/time-limits.ts";
+import { SpooledBlob } from "../../../src/engine/spool.ts";
+import { SpoolFiles } from "../../../src/engine/spool-files.ts";
+import { WAIT } from "../runner/time-limits.ts";
 
 /** How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process. */
 export function openSpools(directory: string, pid: number | "self" = "self"): number {
@@ -15,4 +17,8 @@ export function openSpools(directory: string, pid: number | "self" = "self"): nu
 
 export async function spoolsClosed(directory: string): Promise<void> {
   await vi.waitFor(() => expect(openSpools(directory)).toBe(0), WAIT);
+}
+
+export async function ownSpool(directory: string): Promise<SpooledBlob> {
+  return SpooledBlob.in(await new SpoolFiles(directory, 1).open(0));
 }
