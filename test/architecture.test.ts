@@ -1,16 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
 import { expect, test } from "vitest";
+import { ROOT } from "../scripts/script.ts";
 
 /* Other programs check import boundaries, cycles, dead code, barrels and long files: scripts/check.ts runs them. */
-
-const root = join(import.meta.dirname, "..");
 
 const BANNED_NAME = /^(utils?|common|helpers?|types|manager)\./;
 
 test("no file is named after nothing", () => {
   const files = ["src", "workers"].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => posix.join(folder, name)),
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => posix.join(folder, name)),
   );
   expect(files.length).toBeGreaterThan(100);
   expect(files.filter((file) => BANNED_NAME.test(basename(file)))).toEqual([]);
@@ -23,7 +22,7 @@ const STATEMENT = /^(?:import|export)\s+(type\s)?([^;"']*?\sfrom\s+)?"([^"]+)"/g
 function loadedBy(entry: string): Set<string> {
   const [files, packages] = [new Set([entry]), new Set<string>()];
   for (const file of files)
-    for (const [, type, names = "", target = ""] of readFileSync(join(root, file), "utf8").matchAll(STATEMENT)) {
+    for (const [, type, names = "", target = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(STATEMENT)) {
       if (type !== undefined || /^\{(\s*type\s[^,}]+,?)+\s*\}\s*from\s+$/.test(names)) continue;
       if (target.startsWith(".")) files.add(posix.join(posix.dirname(file), target));
       else packages.add(target);

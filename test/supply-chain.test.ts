@@ -2,8 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-
-const root = join(import.meta.dirname, "..");
+import { ROOT } from "../scripts/script.ts";
 
 const lockSchema = z.object({
   lockfileVersion: z.literal(3),
@@ -25,7 +24,7 @@ const ownSchema = z.object({
 });
 
 function read(name: string): unknown {
-  return JSON.parse(readFileSync(join(root, name), "utf8"));
+  return JSON.parse(readFileSync(join(ROOT, name), "utf8"));
 }
 
 const lock = lockSchema.parse(read("package-lock.json"));

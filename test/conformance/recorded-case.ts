@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { ROOT } from "../../scripts/script.ts";
 
 /** A file of a case or of a run image's layer. Bytes that are no text are in base64. */
 const fileSchema = z.object({
@@ -39,7 +40,7 @@ const runImageSchema = z.object({
   manifestExtra: z.record(z.string(), z.unknown()).default({}),
 });
 
-const FIXTURES = join(import.meta.dirname, "..", "..", "fixtures", "conformance");
+const FIXTURES = join(ROOT, "fixtures", "conformance");
 const CASES = join(FIXTURES, "cases");
 const RUN_IMAGES: unknown = JSON.parse(readFileSync(join(FIXTURES, "run-images.json"), "utf8"));
 

@@ -2,13 +2,12 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, realpathSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/script.ts";
 import { EXPORTER } from "../support/process/exporter.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { STAGE_MARK } from "./materialize.ts";
 import type { Played, PlayedCase } from "./play-case.ts";
-
-const CHECKOUT = dirname(dirname(import.meta.dirname));
 
 /**
  * Builds a root directory that has everything of the machine but an empty /tmp and no /cnb, and runs a command there. Takes an
@@ -68,7 +67,7 @@ export type PlayAnswer = { readonly played: Played } | { readonly error: string 
 /** Reason why this machine cannot play the cases; undefined when it can. */
 export function stageProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "needs root, for the owners of files";
-  if (`${CHECKOUT}/`.startsWith("/cnb/")) return "needs a checkout that is not below /cnb";
+  if (`${ROOT}/`.startsWith("/cnb/")) return "needs a checkout that is not below /cnb";
   const root = newRoot();
   try {
     const [command = "", ...args] = enter(root, ["true"]);
@@ -129,13 +128,7 @@ function newRoot(): string {
 }
 
 function enter(root: string, command: readonly string[]): string[] {
-  const needed = [
-    CHECKOUT,
-    join(CHECKOUT, "node_modules"),
-    process.execPath,
-    referenceExporter(),
-    DOCKER_REGISTRY.path,
-  ];
+  const needed = [ROOT, join(ROOT, "node_modules"), process.execPath, referenceExporter(), DOCKER_REGISTRY.path];
   const paths = needed.filter((path) => path !== undefined).map((path) => realpathSync(path));
   return [...NAMESPACE, "sh", "-c", ENTER, "stage", root, ...paths, "--", ...command];
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "../../scripts/build.ts";
-import { runScript } from "../../scripts/script.ts";
+import { ROOT, runScript } from "../../scripts/script.ts";
 import type { ExportEvent } from "../../src/observe/events.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build/build-output.ts";
 import { pushRunImage } from "../support/images/run-image.ts";
@@ -17,7 +17,7 @@ const USAGE = `npm run demo
 Exports a build like RFC 0125's Java case (one large layer that both images take) to two registries, first in series and
 then in parallel, and shows what was done. The "build" is made of what this project has installed. Takes no arguments.`;
 
-const modules = join(import.meta.dirname, "..", "..", "node_modules");
+const modules = join(ROOT, "node_modules");
 const installed = (...names: readonly string[]) => names.map((name) => join(modules, name));
 
 function makeBuild(root: string): BuildOutput {

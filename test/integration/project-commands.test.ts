@@ -4,10 +4,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { makeStagingDirectory } from "../../scripts/script.ts";
+import { makeStagingDirectory, ROOT } from "../../scripts/script.ts";
 import { tempTree } from "../support/files/temp-tree.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
 const WITH_RUNTIME = "node scripts/with-runtime.mjs ";
 
 const packageSchema = z.object({ scripts: z.record(z.string(), z.string()) });

@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { ROOT } from "../../../scripts/script.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { Played } from "../play-case.ts";
 import type { ConformanceCase, Outcome } from "../recorded-case.ts";
 
 /** Path of the generated cases' facts. */
-export const GENERATED_FACTS = join(import.meta.dirname, "..", "..", "..", "fixtures", "conformance", "generated.json");
+export const GENERATED_FACTS = join(ROOT, "fixtures", "conformance", "generated.json");
 
 const outcomeSchema = z.object({
   exitCode: z.number().nullable(),

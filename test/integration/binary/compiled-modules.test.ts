@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
+import { ROOT } from "../../../scripts/script.ts";
 import { builtModules, compiledName } from "../../../src/executable/modules.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { rootProblem } from "../../support/files/root-file-system.ts";
 import { sharedDirectory, tempTree } from "../../support/files/temp-tree.ts";
 
-const root = join(import.meta.dirname, "..", "..", "..");
-const FLAGS = runtimeList(readFileSync(join(root, "bin", "runtime.sh"), "utf8"), "node_flags");
+const FLAGS = runtimeList(readFileSync(join(ROOT, "bin", "runtime.sh"), "utf8"), "node_flags");
 
 const directory = sharedDirectory();
 const [modules, start] = [join(directory, "modules"), join(directory, "start")];
@@ -18,8 +18,8 @@ const [modules, start] = [join(directory, "modules"), join(directory, "start")];
 let compiled: ReturnType<typeof compileIn>;
 
 beforeAll(async () => {
-  await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
-  await bundle({ "compile-modules": join(root, "scripts/compile-modules.ts") }, start, true);
+  await bundle({ cli: join(ROOT, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
+  await bundle({ "compile-modules": join(ROOT, "scripts/compile-modules.ts") }, start, true);
   compiled = compileIn(join(directory, "compiled"));
 });
 
@@ -58,7 +58,7 @@ const OPTIONS: Readonly<Record<string, CompileOptions>> = {
   again: {},
   "on one core": { within: ["taskset", "--cpu-list", "0"] },
   "with few descriptors": { within: ["sh", "-c", 'ulimit -n 60; exec "$@"', "sh"] },
-  "in another environment": { env: { HOME: root, LANG: "de_DE.UTF-8", TZ: "Asia/Tokyo", TMPDIR: tmpdir() } },
+  "in another environment": { env: { HOME: ROOT, LANG: "de_DE.UTF-8", TZ: "Asia/Tokyo", TMPDIR: tmpdir() } },
   ...(noMounts === undefined && {
     "without control groups": { within: ["unshare", "--mount", "sh", "-c", WITHOUT_CONTROL_GROUPS, "sh"] },
   }),
@@ -82,7 +82,7 @@ test("compiling writes nothing when the garbage collector ran, because freed mem
 test("Node.js accepts the compiled code with the flags that the command starts with", () => {
   const { copy, files } = compiled;
   const program = `
-    import { builtModules } from ${JSON.stringify(join(root, "src/executable/modules.ts"))};
+    import { builtModules } from ${JSON.stringify(join(ROOT, "src/executable/modules.ts"))};
     const loader = builtModules(${JSON.stringify(copy)});
     const names = ${JSON.stringify([...files.keys()])}.map((name) => name.slice(0, -".compiled".length));
     console.log(JSON.stringify(names.filter((name) => loader.compile(name).cachedDataRejected !== false)));

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { parseSpans, type ReadSpan, readSpans } from "../../support/output/telemetry.ts";
 import { findProgram } from "../../support/process/find-program.ts";
@@ -13,7 +14,7 @@ import { FakeRegistry } from "../../support/registry/registry.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
-const CONFIGURATION = join(import.meta.dirname, "../../../deploy/opentelemetry/collector.yaml");
+const CONFIGURATION = join(ROOT, "deploy", "opentelemetry", "collector.yaml");
 const program = findProgram("otelcol-contrib", "OTELCOL");
 
 /** A backend that keeps the bodies it receives, by path. */

@@ -4,6 +4,7 @@ import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/index.ts";
 import { spoolsClosed } from "../../support/files/spools.ts";
@@ -17,7 +18,7 @@ import { Scene } from "../../support/scenes/scene.ts";
 
 const ENV = { CNB_PLATFORM_API: "0.13" };
 
-const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/index.cjs"));
+const LIBRARY = JSON.stringify(join(ROOT, "dist", "index.cjs"));
 
 async function open() {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];

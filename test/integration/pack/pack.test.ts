@@ -15,6 +15,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { buildLifecycle } from "../../../scripts/lifecycle/build-lifecycle.ts";
+import { ROOT } from "../../../scripts/script.ts";
 import { sharedEngine } from "../../support/daemon/docker-engine.ts";
 import { sharedDirectory } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
@@ -54,7 +55,7 @@ supported = ${APIS}
 version = "0.21.0"
 `;
 
-const DEPLOY = join(import.meta.dirname, "../../../deploy");
+const DEPLOY = join(ROOT, "deploy");
 
 /** The fields of a Task that are needed to run its steps. */
 const variables = z.array(z.object({ name: z.string(), value: z.coerce.string() })).default([]);

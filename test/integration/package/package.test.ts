@@ -2,10 +2,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { filesBelow } from "../../support/files/file-tree.ts";
 import { sharedDirectory } from "../../support/files/temp-tree.ts";
 
-const root = join(import.meta.dirname, "..", "..", "..");
 const temporary = sharedDirectory();
 const project = join(temporary, "project");
 const installed = join(project, "node_modules", "tandem");
@@ -21,18 +21,18 @@ function run(command: string, args: readonly string[]): string {
 function pack(): string {
   const checkout = join(temporary, "checkout");
   const names = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-    cwd: root,
+    cwd: ROOT,
     encoding: "utf8",
   });
   for (const name of names.split("\0").filter((path) => path !== "" && !path.startsWith("fixtures/"))) {
     mkdirSync(dirname(join(checkout, name)), { recursive: true });
-    cpSync(join(root, name), join(checkout, name));
+    cpSync(join(ROOT, name), join(checkout, name));
   }
-  symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+  symlinkSync(join(ROOT, "node_modules"), join(checkout, "node_modules"));
   // Compiling the encoder takes most of a build's time. The build reuses these if their sources are unchanged.
   mkdirSync(join(checkout, "dist"));
   for (const name of ["encoder.wasm", "encoder-scalar.wasm", "encoder.source"])
-    cpSync(join(root, "dist", name), join(checkout, "dist", name));
+    cpSync(join(ROOT, "dist", name), join(checkout, "dist", name));
   const args = ["pack", "--silent", "--pack-destination", temporary];
   execFileSync("npm", args, { cwd: checkout, stdio: ["ignore", "ignore", "inherit"] });
   return join(temporary, readdirSync(temporary).find((name) => name.endsWith(".tgz")) ?? "no archive");
@@ -82,7 +82,7 @@ describe("a project that installs the package", () => {
       types: [],
     };
     writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
-    const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+    const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
     const { status, stdout } = spawnSync(process.execPath, [compiler], { cwd: project, encoding: "utf8" });
     expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
   });

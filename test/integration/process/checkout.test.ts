@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { canTrace } from "../../support/files/start-owner.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
@@ -20,14 +21,13 @@ import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
-const root = join(import.meta.dirname, "..", "..", "..");
 const isRoot = process.getuid?.() === 0;
 
 /** A copy of the repository's files, without installed packages and build results. @returns its directory */
 function checkOut(): string {
   const directory = tempTree();
   for (const name of ["bin", "package.json", "scripts", "src", "tsconfig.json", "workers"])
-    cpSync(join(root, name), join(directory, name), { recursive: true });
+    cpSync(join(ROOT, name), join(directory, name), { recursive: true });
   return directory;
 }
 
@@ -35,8 +35,8 @@ function checkOut(): string {
 function install(directory: string, without: readonly string[] = []): void {
   const modules = join(directory, "node_modules");
   mkdirSync(modules);
-  for (const name of readdirSync(join(root, "node_modules")).filter((entry) => !without.includes(entry)))
-    symlinkSync(join(root, "node_modules", name), join(modules, name));
+  for (const name of readdirSync(join(ROOT, "node_modules")).filter((entry) => !without.includes(entry)))
+    symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
 }
 
 const exporterOf = (directory: string) => join(directory, "bin", "exporter");
@@ -64,12 +64,12 @@ test("a checkout without a build builds its missing parts, also when two exports
 });
 
 test("a built checkout starts from compiled code, which every module has", () => {
-  const files = readdirSync(join(root, "dist"));
+  const files = readdirSync(join(ROOT, "dist"));
   const modules = files.filter((name) => /\.c?js$/.test(name));
   expect(modules).toContain("cli.cjs");
   expect(files).toEqual(expect.arrayContaining(modules.map((name) => `${name}.compiled`)));
   const env = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
-  const { stderr } = spawnSync("sh", ["-x", join(root, "bin", "exporter"), "-version"], { env, encoding: "utf8" });
+  const { stderr } = spawnSync("sh", ["-x", join(ROOT, "bin", "exporter"), "-version"], { env, encoding: "utf8" });
   expect(stderr).toMatch(/^\+ exec .*\/dist\/start\.cjs -version$/m);
 });
 
@@ -100,7 +100,7 @@ test.each([
   const directory = checkOut();
   install(directory, without);
   if (without.length === 0) {
-    cpSync(join(root, "dist"), join(directory, "dist"), { recursive: true });
+    cpSync(join(ROOT, "dist"), join(directory, "dist"), { recursive: true });
     rmSync(join(directory, "dist", "timeline.html"));
   }
   const flags = ["-timeline", join(scene.output.root, "timeline.html")];
@@ -152,7 +152,7 @@ test.each([
 });
 
 describe.each(["exporter", "creator"])("%s", (name) => {
-  const program = join(root, "bin", name);
+  const program = join(ROOT, "bin", name);
 
   test("starts without programs on the PATH", async () => {
     const run = await startProgram(program, ["-version"], { PATH: programs() }).ended;
@@ -160,7 +160,7 @@ describe.each(["exporter", "creator"])("%s", (name) => {
   });
 
   test("starts by its name in its directory", async () => {
-    const script = `cd '${join(root, "bin")}' && CDPATH=/ sh ${name} -version`;
+    const script = `cd '${join(ROOT, "bin")}' && CDPATH=/ sh ${name} -version`;
     expect(await startProgram("sh", ["-c", script]).ended).toMatchObject({ stderr: "", exitCode: 0 });
   });
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { ROOT } from "../../../scripts/script.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { startProgram } from "../../support/process/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -9,7 +10,7 @@ import { Scene } from "../../support/scenes/scene.ts";
 
 /* Loading a module of Node.js takes up to 9 ms, where an empty script takes 27 in all. */
 
-const BUNDLE = join(import.meta.dirname, "..", "..", "..", "dist", "cli.cjs");
+const BUNDLE = join(ROOT, "dist", "cli.cjs");
 
 /** Makes Node.js write the names of the modules that it has loaded, other than its internal ones. */
 function listing() {

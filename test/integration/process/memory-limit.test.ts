@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
 import { memoryCgroup, memoryCgroupProblem } from "../../support/process/memory-cgroup.ts";
@@ -20,7 +21,7 @@ const ON_64_CORES = [
   `require("node:os").availableParallelism = () => 64;
   require("node:module").syncBuiltinESMExports();
   require(process.argv[1]);`,
-  join(import.meta.dirname, "..", "..", "..", "dist", "cli.cjs"),
+  join(ROOT, "dist", "cli.cjs"),
 ];
 
 /** A smaller version of RFC 0125's Java build: incompressible archives, thousands of small files, and text. */

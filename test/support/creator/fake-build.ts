@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build/build-output.ts";
 import { BUILD_USER } from "../build/builder.ts";
 import { tempTree } from "../files/temp-tree.ts";
@@ -9,7 +10,7 @@ import { type RunningExporter, type Streams, startProgram } from "../process/exp
 import type { AuthOptions } from "../registry/auth.ts";
 import { FakeRegistry } from "../registry/registry.ts";
 
-export const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creator");
+export const CREATOR = join(ROOT, "bin", "creator");
 
 export const PHASES = ["analyzer", "detector", "restorer", "builder"] as const;
 export type PhaseName = (typeof PHASES)[number];

@@ -5,6 +5,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Stream } from "node:stream";
 import { text } from "node:stream/consumers";
+import { ROOT } from "../../../scripts/script.ts";
 import { type ExportEvent, exportEventSchema } from "../../../src/observe/events.ts";
 import type { BuildOutput } from "../build/build-output.ts";
 import type { CommandRun } from "./in-process.ts";
@@ -15,7 +16,7 @@ export interface ExporterRun extends CommandRun {
   readonly wallMs: number;
 }
 
-export const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
+export const EXPORTER = join(ROOT, "bin", "exporter");
 
 /**
  * The default environment. Tests compare the whole log, and on a busy machine an export may take long enough to show

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ROOT } from "../../../scripts/script.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { tempTree } from "../files/temp-tree.ts";
 
-const LISTS = readFileSync(join(import.meta.dirname, "..", "..", "..", "bin", "runtime.sh"), "utf8");
+const LISTS = readFileSync(join(ROOT, "bin", "runtime.sh"), "utf8");
 
 /** The variables that bin/runtime.sh hides from Node.js. */
 export const HIDDEN_VARIABLES = [

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { ROOT } from "../../../scripts/script.ts";
 import { ALL_FLAGS } from "../../../src/inputs/flags.ts";
 
-const read = (path: string): unknown => parse(readFileSync(join(import.meta.dirname, "../../../deploy", path), "utf8"));
+const read = (path: string): unknown => parse(readFileSync(join(ROOT, "deploy", path), "utf8"));
 
 const variable = z.strictObject({ name: z.string(), value: z.string() });
 const mount = z.strictObject({ name: z.string(), mountPath: z.string().startsWith("/") });
@@ -79,8 +80,8 @@ test("its variables are the exporter's", () => {
 });
 
 test("docs/drop-in.md shows the lifecycle of the sample builder, and pushes the image that the ClusterLifecycle names", () => {
-  const page = readFileSync(join(import.meta.dirname, "../../../docs/drop-in.md"), "utf8");
-  const builder = readFileSync(join(import.meta.dirname, "../../../deploy/pack/builder.toml"), "utf8");
+  const page = readFileSync(join(ROOT, "docs", "drop-in.md"), "utf8");
+  const builder = readFileSync(join(ROOT, "deploy", "pack", "builder.toml"), "utf8");
   const [lifecycle = ""] = /^\[lifecycle\]\nuri = .*$/m.exec(builder) ?? [];
   expect(page).toContain(`\`\`\`toml\n${lifecycle}\n\`\`\``);
   const { image } = clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec;

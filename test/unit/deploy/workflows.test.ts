@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { ROOT } from "../../../scripts/script.ts";
 import { findProgram } from "../../support/process/find-program.ts";
 
-const root = join(import.meta.dirname, "../../..");
-const files = globSync(".github/workflows/*.yml", { cwd: root }).sort();
+const files = globSync(".github/workflows/*.yml", { cwd: ROOT }).sort();
 const actionlint = findProgram("actionlint", "ACTIONLINT");
 if (actionlint === undefined)
   console.warn(
@@ -24,7 +24,7 @@ describe("the workflows", () => {
       actionlint ?? "",
       ["-shellcheck=", "-no-color", ...files, "deploy/github-actions/build.yml"],
       {
-        cwd: root,
+        cwd: ROOT,
         encoding: "utf8",
       },
     );
@@ -32,7 +32,7 @@ describe("the workflows", () => {
   });
 
   test.each(files)("%s runs .ci/run, the one source of what is checked", (file) => {
-    const { jobs } = runs.parse(parse(readFileSync(join(root, file), "utf8")));
+    const { jobs } = runs.parse(parse(readFileSync(join(ROOT, file), "utf8")));
     const commands = Object.values(jobs).flatMap(({ steps }) => steps.map(({ run }) => run));
     expect(commands).toContain("bash .ci/run");
   });
@@ -40,8 +40,8 @@ describe("the workflows", () => {
   test.each(files)("%s calls only scripts that package.json has", (file) => {
     const { scripts } = z
       .object({ scripts: z.record(z.string(), z.string()) })
-      .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
-    const called = [...readFileSync(join(root, file), "utf8").matchAll(/npm run ([\w:]+)/g)].map(
+      .parse(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")));
+    const called = [...readFileSync(join(ROOT, file), "utf8").matchAll(/npm run ([\w:]+)/g)].map(
       ([, name]) => name ?? "",
     );
     expect(called.filter((name) => !(name in scripts))).toEqual([]);

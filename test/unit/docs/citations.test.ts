@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { expect, test } from "vitest";
 import { withErrorCodes } from "../../../scripts/docs/error-codes.ts";
+import { ROOT } from "../../../scripts/script.ts";
 import { CODES } from "../../../src/errors/codes.ts";
 import { type MarkdownDocument, parseMarkdown } from "../../support/output/markdown.ts";
 
-const root = join(import.meta.dirname, "../../..");
 const CODE_FOLDERS = ["src", "workers", "test", "scripts", "bin", "launcher", "deploy", ".ci", ".github"];
 const IGNORED = new Set(["node_modules", "dist", ".git"]);
 
@@ -16,12 +16,12 @@ interface Source {
 }
 
 function filesBelow(folder: string, isWanted: (name: string) => boolean): Source[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry): Source[] => {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry): Source[] => {
     if (IGNORED.has(entry.name)) return [];
     const path = posix.join(folder, entry.name);
     if (entry.isDirectory()) return filesBelow(path, isWanted);
     if (!entry.isFile() || !isWanted(entry.name)) return [];
-    return [{ path, text: readFileSync(join(root, path), "utf8") }];
+    return [{ path, text: readFileSync(join(ROOT, path), "utf8") }];
   });
 }
 
@@ -32,7 +32,7 @@ const parsed = new Map<string, MarkdownDocument>(documents.map(({ path, text }) 
 /** Why a path with an optional anchor does not resolve; undefined if it does. */
 function flawOf(path: string, anchor: string | undefined): string | undefined {
   const target = posix.normalize(path);
-  if (!existsSync(join(root, target))) return `no ${target}`;
+  if (!existsSync(join(ROOT, target))) return `no ${target}`;
   const document = parsed.get(target);
   if (anchor === undefined || document === undefined) return undefined;
   return document.anchors.has(anchor) ? undefined : `no #${anchor} in ${target}`;
@@ -82,7 +82,7 @@ const ABSENT =
   /\bcontract(?:'s)?\b|\bdesign(?:'s|\.md|, (?:ideas? \d|"))|\bideas? \d|(?<=["'`(\s])D\d{1,2}(?=[:,)\s])/i;
 
 test("no code cites a document that the repository does not have", () => {
-  const own = relative(root, import.meta.filename);
+  const own = relative(ROOT, import.meta.filename);
   const citing = code
     .filter(({ path }) => path !== own)
     .flatMap(({ path, text }) =>

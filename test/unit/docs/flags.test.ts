@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { ALL_FLAGS, type Flag } from "../../../src/inputs/flags.ts";
 
-const root = join(import.meta.dirname, "../../..");
-const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))]
+const documents = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => join("docs", name))]
   .filter((path) => path.endsWith(".md"))
-  .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+  .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 const readme = documents[0]?.text ?? "";
 
 const additional = ALL_FLAGS.filter(({ group }) => group === "additional");

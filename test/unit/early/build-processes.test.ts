@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { hasLostFirstThread, mayBelongToBuild } from "../../../src/early/build-processes.ts";
 import { findProgram } from "../../support/process/find-program.ts";
 import { statFields } from "../../support/process/process-state.ts";
@@ -70,7 +71,7 @@ describe("a process that may not be inspected", () => {
 
   /** Another process than this one as the creator: it answers for the process IDs that it reads. */
   const CREATOR = `import { createInterface } from "node:readline";
-    import { mayBelongToBuild } from "${pathToFileURL(join(import.meta.dirname, "../../../src/early/build-processes.ts")).href}";
+    import { mayBelongToBuild } from "${pathToFileURL(join(ROOT, "src", "early", "build-processes.ts")).href}";
     console.log("ready");
     for await (const pid of createInterface(process.stdin)) console.log(mayBelongToBuild(pid, ${SESSION}));`;
 

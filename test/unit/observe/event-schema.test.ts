@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { eventSchemaText } from "../../../scripts/docs/event-schema.ts";
+import { ROOT } from "../../../scripts/script.ts";
 import { exportEventSchema } from "../../../src/observe/events.ts";
 
-const docs = join(import.meta.dirname, "..", "..", "..", "docs");
+const docs = join(ROOT, "docs");
 const read = (name: string) => readFileSync(join(docs, name), "utf8");
 
 const examples = [...read("events.md").matchAll(/```json\n(.*?)\n```/gs)].map(([, text = ""]) => text);

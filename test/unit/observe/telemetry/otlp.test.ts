@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ROOT } from "../../../../scripts/script.ts";
 import { type SpanRecord, tracesLine } from "../../../../src/observe/telemetry/otlp.ts";
 
 const ORIGIN = {
@@ -51,9 +52,7 @@ const UPLOAD: SpanRecord = {
  * Tandem's lines, read and written again by OpenTelemetry's collector (go.opentelemetry.io/collector/pdata 1.70.0,
  * whose unmarshaler the otlpjsonfile receiver uses).
  */
-const recorded = readFileSync(join(import.meta.dirname, "../../../../fixtures/otlp-collector.jsonl"), "utf8").split(
-  "\n",
-);
+const recorded = readFileSync(join(ROOT, "fixtures", "otlp-collector.jsonl"), "utf8").split("\n");
 
 test.each([
   ["with nothing but what it must have", EXPORT, 0],
