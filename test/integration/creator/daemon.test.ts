@@ -5,64 +5,67 @@ import { Builder } from "../../support/build/builder.ts";
 import { CREATOR, FakeBuild } from "../../support/creator/fake-build.ts";
 import { create } from "../../support/creator/reference-build.ts";
 import { DockerApi } from "../../support/daemon/docker-api.ts";
-import { sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { DockerEngine, sharedEngine } from "../../support/daemon/docker-engine.ts";
 import { REFERENCE } from "../../support/process/reference-lifecycle.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 
-describe.skipIf(REFERENCE === "")("creator -daemon with the phases of the reference", () => {
-  const docker = sharedEngine("Builds with real phases into docker");
+describe.skipIf(REFERENCE === "").each(["docker", "podman"] as const)(
+  "creator -daemon with the phases of the reference and %s",
+  (kind) => {
+    const docker = sharedEngine(`Builds with real phases into ${kind}`, () => DockerEngine.startIfPossible(kind));
 
-  async function builder(): Promise<Builder> {
-    await docker().importRunImage("samples/run:latest");
-    const on = new Builder("samples/run:latest");
-    copyFileSync(join(REFERENCE, "launcher"), join(on.root, "launcher"));
-    chmodSync(join(on.root, "launcher"), 0o755);
-    mkdirSync(join(on.root, "launch-cache"));
-    return on;
-  }
-
-  const build = (on: Builder, creator: string, image: string, ...flags: readonly string[]) =>
-    create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker().host } });
-
-  test("builds an image that runs, the same again when nothing changed, and another when something did", async () => {
-    const on = await builder();
-    const caches = ["-cache-dir", join(on.root, "home"), "-launch-cache", join(on.root, "launch-cache")];
-    const first = await build(on, CREATOR, "created", ...caches);
-    expect(first).toMatchObject({ exitCode: 0 });
-    expect(first.stdout).toContain("jdk: making jdk\njdk: making launch-only\n");
-    const image = await docker().inspect("created");
-    expect(await docker().run("created")).toBe("one");
-
-    on.forget();
-    const again = await build(on, CREATOR, "created", ...caches);
-    expect(again).toMatchObject({ exitCode: 0 });
-    expect(again.stdout).not.toContain("making");
-    expect(again.stdout).toContain("maven: found repository\n");
-    expect(again.stdout).toContain("Reusing layer 'samples/jdk:launch-only'\n");
-    expect((await docker().inspect("created")).Id).toBe(image.Id);
-
-    on.forget();
-    on.write("workspace/value", "two\n");
-    const changed = await build(on, CREATOR, "created", ...caches);
-    expect(changed).toMatchObject({ exitCode: 0 });
-    expect(changed.stdout).toContain("Adding layer 'samples/jdk:jdk'\n");
-    expect(await docker().run("created")).toBe("two");
-  });
-
-  test("the reference's image", async () => {
-    const on = await builder();
-    const ids: string[] = [];
-    for (const [creator, name] of [
-      [join(REFERENCE, "creator"), "theirs"],
-      [CREATOR, "ours"],
-    ] as const) {
-      on.forget();
-      expect(await build(on, creator, name)).toMatchObject({ exitCode: 0 });
-      ids.push((await docker().inspect(name)).Id);
+    async function builder(): Promise<Builder> {
+      await docker().importRunImage("samples/run:latest");
+      const on = new Builder("samples/run:latest");
+      copyFileSync(join(REFERENCE, "launcher"), join(on.root, "launcher"));
+      chmodSync(join(on.root, "launcher"), 0o755);
+      mkdirSync(join(on.root, "launch-cache"));
+      return on;
     }
-    expect(ids[1]).toBe(ids[0]);
-  });
-});
+
+    const build = (on: Builder, creator: string, image: string, ...flags: readonly string[]) =>
+      create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker().host } });
+
+    test("builds an image that runs, the same again when nothing changed, and another when something did", async () => {
+      const on = await builder();
+      const caches = ["-cache-dir", join(on.root, "home"), "-launch-cache", join(on.root, "launch-cache")];
+      const first = await build(on, CREATOR, "created", ...caches);
+      expect(first).toMatchObject({ exitCode: 0 });
+      expect(first.stdout).toContain("jdk: making jdk\njdk: making launch-only\n");
+      const image = await docker().inspect("created");
+      expect(await docker().run("created")).toBe("one");
+
+      on.forget();
+      const again = await build(on, CREATOR, "created", ...caches);
+      expect(again).toMatchObject({ exitCode: 0 });
+      expect(again.stdout).not.toContain("making");
+      expect(again.stdout).toContain("maven: found repository\n");
+      expect(again.stdout).toContain("Reusing layer 'samples/jdk:launch-only'\n");
+      expect((await docker().inspect("created")).Id).toBe(image.Id);
+
+      on.forget();
+      on.write("workspace/value", "two\n");
+      const changed = await build(on, CREATOR, "created", ...caches);
+      expect(changed).toMatchObject({ exitCode: 0 });
+      expect(changed.stdout).toContain("Adding layer 'samples/jdk:jdk'\n");
+      expect(await docker().run("created")).toBe("two");
+    });
+
+    test("the reference's image", async () => {
+      const on = await builder();
+      const ids: string[] = [];
+      for (const [creator, name] of [
+        [join(REFERENCE, "creator"), "theirs"],
+        [CREATOR, "ours"],
+      ] as const) {
+        on.forget();
+        expect(await build(on, creator, name)).toMatchObject({ exitCode: 0 });
+        ids.push((await docker().inspect(name)).Id);
+      }
+      expect(ids[1]).toBe(ids[0]);
+    });
+  },
+);
 
 test("a daemon that closes idle connections keeps those that only root can open, however long the build takes", async () => {
   const build = await FakeBuild.open();
