@@ -107,14 +107,16 @@ async function ask(
 ): Promise<{ inspect: Inspect; history: History } | undefined> {
   const query = platformQuery(platform);
   const path = `/images/${encodeName(name)}`;
+  let asking = "inspecting";
   try {
     const inspect = await docker.json({ method: "GET", path: `${path}/json`, query }, inspectType, signal);
+    asking = "get history for";
     const history = await docker.json({ method: "GET", path: `${path}/history`, query }, historyType, signal);
     return { inspect, history };
   } catch (error) {
     signal.throwIfAborted();
     if (isUnknown(error)) return undefined;
-    throw withContext(`inspecting image ${goQuote(name)}`, error);
+    throw withContext(`${asking} image ${goQuote(name)}`, error);
   }
 }
 

@@ -309,6 +309,16 @@ test("too many layers are not blamed on the disk", async () => {
   expect(stderr).toContain("use a run image with fewer layers");
 });
 
+test.each([
+  ["an inspect", /\/json$/, "inspecting"],
+  ["a history", /\/history$/, "get history for"],
+])("a refusal of %s is reported in the reference's words", async (_what, refuses, asking) => {
+  const { run } = await scene({ ...CLASSIC, refuses });
+  const { exitCode, stderr } = await run("app");
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(`ERROR: failed to  image: ${asking} image "run": Error response from daemon: Forbidden\n`);
+});
+
 test("IDs without an algorithm, as podman writes them, are taken", async () => {
   const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });
   const { exitCode, stdout } = await run("app");
