@@ -17,6 +17,17 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Fault && (error.code === DOCKER_NOT_FOUND || error.code === REFUSED);
 }
 
+/** Without an answer of the daemon. */
+export function isDisconnection(fault: Fault): boolean {
+  return DISCONNECTIONS.has(fault.code);
+}
+
+const DISCONNECTIONS: ReadonlySet<FaultCode> = new Set([
+  "EXPORT_DAEMON_BROKEN",
+  "EXPORT_DAEMON_UNREACHABLE",
+  "EXPORT_DAEMON_DENIED",
+]);
+
 const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
 /** Docker's response to a path outside its API (moby's `pageNotFoundError`). */

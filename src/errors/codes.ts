@@ -286,7 +286,11 @@ export const CODES = {
   ),
   EXPORT_DAEMON_LOAD: entry(
     "The daemon could not load the image.",
-    "Read the daemon's response in the message; check its free disk space.",
+    "Read the daemon's response in the message; its log may say more.",
+  ),
+  EXPORT_DAEMON_FULL: entry(
+    "The daemon has no room for the image: its disk is full, or the image has too many layers.",
+    "Free space on the daemon's disk, for example with docker system prune.",
   ),
   EXPORT_DAEMON_SAVE: entry(
     "The daemon did not return the layers of an image that it has.",

@@ -1,7 +1,7 @@
 import { realpath } from "node:fs/promises";
 import type { HashFile } from "../../caches/volume-cache.ts";
 import { awaitedLater } from "../../concurrency/task-scope.ts";
-import { isDockerFault } from "../../docker/fault.ts";
+import { isDisconnection, isDockerFault } from "../../docker/fault.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { Fault, failTo, messageOf, warningOf } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
@@ -233,11 +233,16 @@ export class DaemonApp implements AppDestination {
       return await this.#complete(load, image, chooseLayers(base, contents, true), signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isDockerFault(error)) throw error;
+      // docs/compatibility.md#daemon-no-room
+      if (!isDockerFault(error) || error.code === "EXPORT_DAEMON_FULL") throw error;
       this.#logger.debug(
         `Sending all layers to the daemon, which rejected the image without them: ${messageOf(error)}`,
       );
-      return await this.#complete(this.#newLoad(signal), image, complete(), signal);
+      return await this.#complete(this.#newLoad(signal), image, complete(), signal).catch((again: unknown) => {
+        // A daemon that stopped during the load is the failure, rather than that nothing listens since.
+        const isGone = isDisconnection(error) && isDockerFault(again) && isDisconnection(again);
+        throw isGone ? error : again;
+      });
     }
   }
 

@@ -101,7 +101,7 @@ export class TarUpload {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      throw withContext(`loading image ${goQuote(this.#name)}. first error`, error);
+      throw withContext(`loading image ${goQuote(this.#name)}. first error`, asLimit(error) ?? error);
     }
   }
 
@@ -129,7 +129,18 @@ const NOT_LOADED =
 
 /** `maxLayerDepth` in https://github.com/moby/moby/blob/v28.5.2/layer/layer_store.go */
 const TOO_MANY_LAYERS =
-  "The image has more layers than the daemon stores, 125 unless it stores them in containerd: use a run image with fewer layers.";
+  "The image has more layers than the daemon stores, 125 unless it stores them in containerd: use a run image or buildpacks with fewer layers.";
+
+/**
+ * Docker and podman report in text only that an image does not fit: Docker in the response to a complete request, podman
+ * with an error status.
+ */
+function asLimit(fault: Fault): Fault | undefined {
+  const { message, destination } = fault;
+  const hint = message.includes("max depth exceeded") ? TOO_MANY_LAYERS : undefined;
+  if (hint === undefined && !/no space left on device|disk quota exceeded/.test(message)) return undefined;
+  return new Fault("EXPORT_DAEMON_FULL", message, { hint, destination, cause: fault });
+}
 
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
@@ -143,9 +154,7 @@ function checkResponse(response: string): void {
       const { error, errorDetail } = message.value;
       const reason = errorDetail?.message || error;
       if (errorDetail !== undefined || reason !== "")
-        throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`, {
-          hint: reason.includes("max depth exceeded") ? TOO_MANY_LAYERS : undefined,
-        });
+        throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
     } else if (i === 0) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
   }
 }

@@ -60,7 +60,7 @@ test("a classic daemon gets the layers that it does not have, over one connectio
 
 test.each([
   ["that succeeds", "/dev/null", 0],
-  ["whose events cannot be opened", "/nonexistent/events", 1],
+  ["whose events cannot be opened", "/dev/null/events", 1],
 ])("an export %s leaves no connection to the daemon open", async (_, events, exitCode) => {
   const { api, run } = await scene(CLASSIC);
   expect(await run("-events", events, "app")).toMatchObject({ exitCode });
@@ -301,12 +301,26 @@ test("an additional name of 64 hexadecimal digits is refused, as Docker's client
   ]);
 });
 
-test("too many layers are not blamed on the disk", async () => {
-  const { api, run } = await scene(CONTAINERD);
-  api.answers.set(1, '{"errorDetail":{"message":"max depth exceeded"}}');
-  const { stderr } = await run("app");
-  expect(stderr).toContain("embedded daemon response: max depth exceeded");
-  expect(stderr).toContain("use a run image with fewer layers");
+test.each([
+  ["too many layers", "max depth exceeded", "use a run image or buildpacks with fewer layers"],
+  ["a full disk", "write /layer-0.tar: no space left on device", "Free space on the daemon's disk"],
+])("a load that fails for %s is not sent again, and the hint is about that", async (_what, reason, hint) => {
+  const { api, run } = await scene(CLASSIC);
+  api.answers.set(1, JSON.stringify({ errorDetail: { message: reason } }));
+  const { exitCode, stderr } = await run("app");
+  expect(exitCode).toBe(62);
+  expect(stderr).toContain(`embedded daemon response: ${reason}]\n`);
+  expect(stderr).toContain(hint);
+  expect(api.loads).toHaveLength(1);
+});
+
+test("a daemon that stops during a load is reported, not that nothing listens later", async () => {
+  const { host, run } = await scene({ ...CLASSIC, stopsOnLoad: true });
+  const { exitCode, stderr } = await run("app");
+  expect(exitCode).toBe(62);
+  expect(stderr).toContain(
+    `first error: the connection to the docker API at ${host} broke: EOF]\nCheck that the daemon `,
+  );
 });
 
 test.each([

@@ -21,6 +21,8 @@ export interface DockerApiOptions {
   readonly leavesOutAlgorithm?: boolean;
   /** Knows a loaded image by its name only, not by the digest of its config. */
   readonly identifiesByName?: boolean;
+  /** Stops without a response to the first load. */
+  readonly stopsOnLoad?: boolean;
   /** The labels of every image. */
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -92,7 +94,7 @@ export class DockerApi implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
-    await this.#server[Symbol.asyncDispose]();
+    if (this.#server.listening) await this.#server[Symbol.asyncDispose]();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -158,6 +160,11 @@ export class DockerApi implements AsyncDisposable {
   async #load(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const load = await parseLoad(request);
     this.loads.push(load);
+    if (this.#options.stopsOnLoad) {
+      this.#server.close();
+      this.#server.closeAllConnections();
+      return;
+    }
     const answer = this.answers.get(this.loads.length);
     if (answer !== undefined) {
       this.#loaded = this.loadedId;
