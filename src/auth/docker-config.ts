@@ -42,7 +42,7 @@ function hostOf(registry: string): string {
 }
 
 /** @throws Fault for a header of an unknown kind: at use rather than when the variable is read, as in the reference */
-export function credentialsOfHeader(header: string): Credentials {
+export function credentialsOfHeader(header: string, registry: string): Credentials {
   const [, scheme, value] = /^(basic|bearer|x-identity) (.*)$/i.exec(header) ?? [];
   switch (scheme?.toLowerCase()) {
     case "basic":
@@ -52,7 +52,10 @@ export function credentialsOfHeader(header: string): Credentials {
     case "x-identity":
       return new Credentials({ identityToken: value });
     default:
-      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header");
+      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header", {
+        destination: registry,
+        hint: `Begin the value for ${registry} in CNB_REGISTRY_AUTH with Basic, Bearer or X-Identity.`,
+      });
   }
 }
 

@@ -29,7 +29,7 @@ export class Keychain {
 
   credentialsFor(registry: string): Credentials {
     const header = this.#environment.get(registry);
-    return header === undefined ? (this.#resolved.get(registry) ?? ANONYMOUS) : credentialsOfHeader(header);
+    return header === undefined ? (this.#resolved.get(registry) ?? ANONYMOUS) : credentialsOfHeader(header, registry);
   }
 }
 

@@ -214,7 +214,11 @@ describe("opening an image", () => {
     const registries = openRegistries(logger, { [server.host]: "Digest dXNlcg==" });
     const reference = parseReference(`${server.host}/${REPOSITORY}`);
     const failure = await rejectionOf(registries.repository(reference).openImage(reference, PLATFORM, WORK));
-    expect(failure).toMatchObject({ code: "EXPORT_AUTH_ENVIRONMENT" });
+    expect(failure).toMatchObject({
+      code: "EXPORT_AUTH_ENVIRONMENT",
+      message: "parsing auth header: unknown auth type from header",
+      hint: expect.stringContaining(server.host),
+    });
     expect(logger.lines).toEqual([]);
   });
 

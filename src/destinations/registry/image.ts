@@ -65,6 +65,8 @@ export async function openImage(
     return image;
   } catch (error) {
     work.signal?.throwIfAborted();
+    // Credentials come before the connection.
+    if (error instanceof Fault && error.code === "EXPORT_AUTH_ENVIRONMENT") throw error;
     throw withPullHint(withContext(context, error), reference);
   }
 }
