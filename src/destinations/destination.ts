@@ -1,7 +1,7 @@
 import type { HashFile } from "../caches/volume-cache.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { BlobFiles, Layer } from "../engine/layer.ts";
-import { Fault } from "../errors/fault.ts";
+import { Fault, failTo, withContext } from "../errors/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
 import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
 import { checkCounts, type ExistingImage } from "../images/integrity.ts";
@@ -135,10 +135,18 @@ export function findLayer(from: SourceImage | undefined, diffId: string): Descri
 }
 
 export function layerTypeUpon(image: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
-  const { name, layers } = image;
   checkCounts(image);
-  if (layers.length === 0) throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: name });
   return newLayerMediaType(mediaType, compression);
+}
+
+export function noLayers(destination: string): Fault {
+  return new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination });
+}
+
+/** Like {@link noLayers} in a daemon or a layout: the reference opens such a run image, and fails later. */
+export function noTopLayer(destination: string): Fault {
+  const fault = withContext("get run image top layer SHA", noLayers(destination));
+  return failTo("export", fault, EXIT_CODES.exportFailed);
 }
 
 /**

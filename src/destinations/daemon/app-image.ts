@@ -19,6 +19,7 @@ import {
   type ExistingContent,
   type LayerContent,
   NO_BLOB_FILES,
+  noTopLayer,
   type RunImage,
   type SavedImage,
   type SourceImage,
@@ -204,8 +205,7 @@ export class DaemonApp implements AppDestination {
           hint: `Pull it into the daemon at ${destination} first.`,
         }),
       );
-    if (image.config.rootfs.diff_ids.length === 0)
-      throw failTo("create new app image", new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination }));
+    if (image.config.rootfs.diff_ids.length === 0) throw noTopLayer(destination);
     return new DaemonRunImage(image);
   }
 

@@ -13,6 +13,7 @@ import {
   describeLayer,
   type LayerContent,
   type MadeContent,
+  noTopLayer,
   type RunImage,
   type SavedImage,
   type SavedName,
@@ -80,12 +81,15 @@ export class LayoutApp implements AppDestination {
 
   async openRunImage(): Promise<RunImage> {
     const path = this.#runImagePath();
+    let image: RunImage;
     try {
       // Fails before any work starts if the run image cannot be extended.
-      return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
+      image = new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
     } catch (error) {
       throw failTo("create new app image", error);
     }
+    if (image.layers.length === 0) throw noTopLayer(image.name);
+    return image;
   }
 
   async openPreviousImage(): Promise<SourceImage | undefined> {

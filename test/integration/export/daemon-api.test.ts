@@ -58,6 +58,14 @@ test("a classic daemon gets the layers that it does not have, over one connectio
   expect(api.requests).not.toContain("GET /v1.41/version");
 });
 
+test("a run image without layers ends the export with the lifecycle's exit code", async () => {
+  const { api, run } = await scene({ ...CLASSIC, hasNoLayers: true });
+  const { exitCode, stderr } = await run("app");
+  expect(exitCode).toBe(62);
+  expect(stderr).toMatch(/^ERROR: failed to export: get run image top layer SHA: image has no layers$/m);
+  expect(api.loads).toEqual([]);
+});
+
 test.each([
   ["that succeeds", "/dev/null", 0],
   ["whose events cannot be opened", "/dev/null/events", 1],

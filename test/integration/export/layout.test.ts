@@ -14,7 +14,8 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
-import { blobFile, verifyLayout } from "../../support/images/layout.ts";
+import { blobFile, verifyLayout, writeRunLayout } from "../../support/images/layout.ts";
+import { emptyRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -183,6 +184,16 @@ test("layers that a sparse run image has not are listed and not written", async 
   const { layers, blobs } = verifyLayout(scene.pathOf());
   expect(layers.map(({ isHere }) => isHere)).toEqual([false, ...Array(7).fill(true)]);
   expect(blobsOf(scene.pathOf())).toEqual(blobs);
+});
+
+test("a run image without layers ends the export with the lifecycle's exit code", async () => {
+  const scene = await LayoutScene.open();
+  const empty = await writeRunLayout(join(scene.root, "empty"), false, emptyRunImage());
+  writeAnalyzed(scene.output, empty);
+  const run = await scene.export("app");
+  expect(run.exitCode).toBe(62);
+  expect(run.stderr).toMatch(/^ERROR: failed to export: get run image top layer SHA: image has no layers$/m);
+  expect(existsSync(scene.pathOf())).toBe(false);
 });
 
 test("a tag is a layout of its own that shares the blobs", async () => {

@@ -23,6 +23,8 @@ export interface DockerApiOptions {
   readonly identifiesByName?: boolean;
   /** Stops without a response to the first load. */
   readonly stopsOnLoad?: boolean;
+  /** Every image is empty. */
+  readonly hasNoLayers?: boolean;
   /** The labels of every image. */
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -135,7 +137,7 @@ export class DockerApi implements AsyncDisposable {
       Id: this.#options.leavesOutAlgorithm ? id.slice("sha256:".length) : id,
       Architecture: hasPlatform ? "of-the-platform" : "of-the-index",
       Os: "linux",
-      RootFS: { Type: "layers", Layers: [digestOf(this.baseTar)] },
+      RootFS: { Type: "layers", Layers: this.#options.hasNoLayers ? [] : [digestOf(this.baseTar)] },
       Config: { Env: ["PATH=/bin"], Labels: this.#options.labels },
     });
   }

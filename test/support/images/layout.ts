@@ -11,8 +11,8 @@ import { smallRunImage } from "./run-image.ts";
  * @param isSparse omits its layer
  * @returns its reference in analyzed.toml
  */
-export async function writeRunLayout(path: string, isSparse = false): Promise<string> {
-  const { layer, config, manifest } = await smallRunImage();
+export async function writeRunLayout(path: string, isSparse = false, image = smallRunImage()): Promise<string> {
+  const { layer, config, manifest } = await image;
   mkdirSync(join(path, "blobs", "sha256"), { recursive: true });
   for (const bytes of isSparse ? [config, manifest] : [layer, config, manifest])
     writeFileSync(blobFile(path, digestOf(bytes)), bytes);

@@ -55,6 +55,17 @@ export async function smallRunImage(
   return { layer, config, manifest };
 }
 
+export async function emptyRunImage(): ReturnType<typeof smallRunImage> {
+  const { layer, config: full, manifest } = await smallRunImage();
+  const config = Buffer.from(full.toString().replace(/"diff_ids":\[.*?\]/, '"diff_ids":[]'));
+  const text = manifest
+    .toString()
+    .replace(/"layers":\[.*?\]/, '"layers":[]')
+    .replace(digestOf(full), digestOf(config))
+    .replace(`"size":${full.length}`, `"size":${config.length}`);
+  return { layer, config, manifest: Buffer.from(text) };
+}
+
 /**
  * Pushes a small run image to a registry.
  * @param repository `<host>:<port>/<path>`
