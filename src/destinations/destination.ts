@@ -100,7 +100,8 @@ export interface AppDestination {
   readonly repository: RegistryRepository | undefined;
   readonly blobFiles: BlobFiles;
   openRunImage(signal: AbortSignal): Promise<RunImage>;
-  openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  /** @returns the fault of an image that {@link isUnreadable}; undefined if there is none */
+  openPreviousImage(signal: AbortSignal): Promise<SourceImage | Fault | undefined>;
   openLaunchCache(hashFile: HashFile): Promise<void>;
   checkAccess(signal: AbortSignal): Promise<void>;
   announce(logger: Logger): void;

@@ -45,10 +45,16 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
   const found = tasks.fork((signal) => app.openPreviousImage(signal));
   const damage = tasks.fork(async () => {
     const image = await found;
-    const reason = image && appImageDamage(image, await runImage);
-    return reason && `Not reusing layers of the previous image ${image.name}: ${reason}`;
+    if (image === undefined) return undefined;
+    const isFound = !(image instanceof Fault);
+    const reason = isFound ? appImageDamage(image, await runImage) : image.message;
+    const name = isFound ? image.name : context.analyzed.previousImage;
+    return reason && `Not reusing layers of the previous image ${name}: ${reason}`;
   });
-  const previous = tasks.fork(async () => ((await damage) === undefined ? await found : undefined));
+  const previous = tasks.fork(async () => {
+    const image = await found;
+    return image instanceof Fault || (await damage) !== undefined ? undefined : image;
+  });
   const launchCache = tasks.fork(() => app.openLaunchCache((path) => store.hashFile(path)));
   const all = tasks.fork(async () => {
     for (const opening of [cache.store, previous, runImage, launchCache]) await opening;

@@ -1,6 +1,6 @@
 import { parseCacheMetadata, parseRecordedLayers } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL, LIFECYCLE_METADATA_LABEL } from "../cnb/names.ts";
-import { Fault } from "../errors/fault.ts";
+import { Fault, type FaultCode } from "../errors/fault.ts";
 import { goJson } from "../go/json-encode.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -67,6 +67,17 @@ function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeMade 
 
 function isSame(one: Descriptor | undefined, other: Descriptor): boolean {
   return one !== undefined && goJson(descriptorStruct(one)) === goJson(descriptorStruct(other));
+}
+
+const UNREADABLE: ReadonlySet<FaultCode> = new Set([
+  "EXPORT_IMAGE_CONFIG",
+  "EXPORT_IMAGE_MANIFEST",
+  "EXPORT_REGISTRY_DIGEST",
+]);
+
+/** An image is there, but its manifest or config cannot be parsed or is not that of its digest. */
+export function isUnreadable(error: unknown): error is Fault {
+  return error instanceof Fault && UNREADABLE.has(error.code);
 }
 
 /**

@@ -2,6 +2,7 @@ import { awaitedLater } from "../../concurrency/task-scope.ts";
 import { Fault, failTo, toFault } from "../../errors/fault.ts";
 import { NOT_FOUND } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
+import { isUnreadable } from "../../images/integrity.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -84,7 +85,7 @@ export class RegistryApp implements AppDestination {
     }
   }
 
-  async openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined> {
+  async openPreviousImage(signal: AbortSignal): Promise<SourceImage | Fault | undefined> {
     const { previousImage } = this.#analyzed;
     if (previousImage === "") return undefined;
     try {
@@ -94,6 +95,7 @@ export class RegistryApp implements AppDestination {
       return image && new RegistryImage(repository, image);
     } catch (error) {
       signal.throwIfAborted();
+      if (isUnreadable(error)) return error;
       throw failTo("create new app image", error);
     }
   }

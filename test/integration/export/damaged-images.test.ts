@@ -63,6 +63,20 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
+/** A layout with such an image is an error, as in the lifecycle. */
+const UNREADABLE: readonly Damage[] = [
+  {
+    what: "has a config that is none",
+    change: ({ config }) => void Object.assign(config, { rootfs: "none" }),
+    says: /parsing image config of .*: expected object, got string at rootfs$/m,
+  },
+  {
+    what: "has a manifest of another version",
+    change: ({ manifest }) => void Object.assign(manifest, { schemaVersion: 3 }),
+    says: /invalid image manifest: expected schema version 2, got 3 at schemaVersion$/m,
+  },
+];
+
 function damaged(configBytes: Buffer, manifestBytes: Buffer, { change }: Damage) {
   const documents = {
     config: configSchema.parse(JSON.parse(configBytes.toString())),
@@ -121,12 +135,12 @@ async function withDamagedImage(damage: Damage) {
 }
 
 describe("a previous image is not reused", () => {
-  test.for(DAMAGES)("from a registry when it $what", async (damage) => {
+  test.for([...DAMAGES, ...UNREADABLE])("from a registry when it $what", async (damage) => {
     const { registry, scene, whole } = await withDamagedImage(damage);
     const run = await scene.export();
     expect(run.exitCode).toBe(0);
     expect(run.stderr).toMatch(
-      new RegExp(`^Warning: Not reusing layers of the previous image ${registry.host}/app@.*: `),
+      new RegExp(`^Warning: Not reusing layers of the previous image ${registry.host}/app@.*: `, "m"),
     );
     expect(run.stderr).toMatch(damage.says);
     expect(run.stdout).not.toContain("Reusing layer '");
