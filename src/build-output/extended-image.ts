@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { gates } from "../cnb/api.ts";
 import { blobPath, hasBlob, readBlob, readDocument } from "../destinations/layout/blobs.ts";
-import { Fault, failTo, withContext } from "../errors/fault.ts";
+import { Fault, failTo, withContext, withDefaultHint } from "../errors/fault.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
@@ -12,28 +12,36 @@ import { type ContainerConfig, type ImageConfig, parseImageConfig } from "../oci
 import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.ts";
 import type { ExportSettings, ExtensionLayer, ResolvedInputs } from "../plan/inputs.ts";
 
-export interface ExtendedImage {
+interface ExtendedImage {
+  readonly path: string;
+  readonly manifest: ImageManifest;
   readonly config: ImageConfig;
-  readonly layers: readonly ExtensionLayer[];
+}
+
+type ExtensionSettings = Pick<ExportSettings, "platformApi" | "extendedDir">;
+
+/** @throws Fault in the reference's words */
+export async function readExtensionLayers(settings: ExtensionSettings): Promise<readonly ExtensionLayer[]> {
+  const image = await readExtendedImage(settings);
+  return image === undefined ? [] : await extensionLayers(image);
 }
 
 /**
- * Reads the sparse OCI layout that the extender left in `<extended>/run/<its only entry>` (lifecycle
+ * Opens the sparse OCI layout that the extender left in `<extended>/run/<its only entry>` (lifecycle
  * image/layout_handler.go, docs/compatibility.md#image-extensions).
  * @returns undefined if there is none, or if the Platform API has no extensions
- * @throws Fault in the reference's words
  */
-export async function readExtendedImage({
-  platformApi,
-  extendedDir,
-}: Pick<ExportSettings, "platformApi" | "extendedDir">): Promise<ExtendedImage | undefined> {
+async function readExtendedImage({ platformApi, extendedDir }: ExtensionSettings): Promise<ExtendedImage | undefined> {
   if (!gates(platformApi).hasExtensions || extendedDir === "") return undefined;
   const path = await theLayout(join(extendedDir, "run"));
   if (path === undefined) return undefined;
-  const { digest } = await theManifest(path);
-  const manifest = parseManifest(await readBlob(path, digest));
-  const config = parseImageConfig(await readBlob(path, manifest.config.digest), path);
-  return { config, layers: await extensionLayers(path, manifest, config) };
+  try {
+    const { digest } = await theManifest(path);
+    const manifest = parseManifest(await readBlob(path, digest));
+    return { path, manifest, config: parseImageConfig(await readBlob(path, manifest.config.digest), path) };
+  } catch (error) {
+    throw withDefaultHint(error, `Run the extender again: the image that it left in ${path} cannot be read.`);
+  }
 }
 
 async function theLayout(parent: string): Promise<string | undefined> {
@@ -60,14 +68,10 @@ async function theManifest(path: string): Promise<Descriptor> {
   throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${digest}: ${mediaType}`);
 }
 
-async function extensionLayers(
-  path: string,
-  { layers }: ImageManifest,
-  { history }: ImageConfig,
-): Promise<ExtensionLayer[]> {
-  const entries = history.filter((entry) => !entry.empty_layer);
+async function extensionLayers({ path, manifest, config }: ExtendedImage): Promise<ExtensionLayer[]> {
+  const entries = config.history.filter((entry) => !entry.empty_layer);
   const provided: ExtensionLayer[] = [];
-  for (const [index, { digest }] of layers.entries()) {
+  for (const [index, { digest }] of manifest.layers.entries()) {
     const isProvided = await hasBlob(path, digest).catch((error: unknown) => {
       throw withContext("failed to get layer info", error);
     });

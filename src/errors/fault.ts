@@ -98,6 +98,14 @@ export function withContext(context: string, error: unknown, code?: FaultCode): 
   return new Fault(code ?? codeOfThrown(error), message, { cause: error });
 }
 
+/** Replaces the hint that every fault of its code has. */
+export function withDefaultHint(error: unknown, hint: string): Fault {
+  const fault = toFault(error);
+  if (fault.ownHint !== undefined) return fault;
+  const { code, message, exitCode, destination } = fault;
+  return new Fault(code, message, { cause: fault, exitCode, destination, hint });
+}
+
 /**
  * The reference's `cmd.FailErr`/`FailErrCode` (lifecycle cmd/exit.go): `failed to <action>: <cause>`. Without an
  * explicit exit code the cause's own is kept, and 1 is used when it has none.

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { readExtendedConfig, readExtendedImage } from "../build-output/extended-image.ts";
+import { readExtendedConfig, readExtensionLayers } from "../build-output/extended-image.ts";
 import { findSboms, SbomCopies } from "../build-output/sboms.ts";
 import { type OpeningCache, openCache } from "../caches/open.ts";
 import { gates } from "../cnb/api.ts";
@@ -132,7 +132,7 @@ async function readPlanInputs(
   group: readonly GroupElement[],
   images: OpeningImages,
 ): Promise<PlanInputs> {
-  const extensions = (await readExtendedImage(settings))?.layers ?? [];
+  const extensions = await readExtensionLayers(settings);
   const buildpacks: BuildpackLayers[] = [];
   for (const buildpack of group) {
     buildpacks.push(await documents.buildpackLayers(buildpack));

@@ -1,6 +1,6 @@
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { BlobFiles } from "../../engine/layer.ts";
-import { Fault, failTo } from "../../errors/fault.ts";
+import { Fault, failTo, withDefaultHint } from "../../errors/fault.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
@@ -86,7 +86,7 @@ export class LayoutApp implements AppDestination {
       // Fails before any work starts if the run image cannot be extended.
       image = new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
     } catch (error) {
-      throw failTo("create new app image", error);
+      throw cannotOpen(path, error);
     }
     if (image.layers.length === 0) throw noTopLayer(image.name);
     return image;
@@ -99,7 +99,7 @@ export class LayoutApp implements AppDestination {
       const image = await findImage(path);
       return image && new LayoutSource(image);
     } catch (error) {
-      throw failTo("create new app image", error);
+      throw cannotOpen(path, error);
     }
   }
 
@@ -234,4 +234,10 @@ async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => P
 
 function isLayoutFault(error: unknown): error is Fault {
   return error instanceof Fault && error.code.startsWith("EXPORT_LAYOUT_");
+}
+
+/** The reference's message does not always name the layout. */
+function cannotOpen(path: string, error: unknown): Fault {
+  const hint = `Write one whole image to the layout ${path}, e.g. with skopeo copy.`;
+  return failTo("create new app image", withDefaultHint(error, hint));
 }

@@ -314,6 +314,8 @@ describe("a run image that cannot be opened", () => {
     expect(result).toMatchObject({ exitCode: 1 });
     const expected = message.replace("{path}", path).replace("{digest}", digest);
     expect(result.stderr).toContain(`ERROR: failed to create new app image: ${expected}\n`);
+    // Not every message names the layout.
+    expect(result.stderr.split(expected).pop()).toContain(path);
   });
 
   test("because it is no path with a digest", async () => {
