@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -186,12 +186,28 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     expect(registry.manifests.find("app", "latest")).toBeUndefined();
   });
 
+  test("a directory in its place, although the config is needed first", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.openSmall(registry);
+    const file = blobFile(extend(scene.output), digestOf(blob));
+    rmSync(file);
+    mkdirSync(file);
+    const run = await scene.export({ cache: "" });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(
+      /^ERROR: failed to export: failed to get layer info: layout blob .* is not a regular file$/m,
+    );
+    expect(registry.manifests.find("app", "latest")).toBeUndefined();
+  });
+
   test("a layout that is cut, with a config that is needed first", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
-    truncateSync(join(extend(scene.output), "index.json"), 10);
+    const path = extend(scene.output);
+    truncateSync(join(path, "index.json"), 10);
     const run = await scene.export({ cache: "" });
     expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(`Run the extender again: the image that it left in ${path} cannot be read.`);
     expect(run.stderr).toContain(
       "ERROR: failed to get extended image config: invalid image index: not JSON: unexpected end of JSON input\n",
     );
