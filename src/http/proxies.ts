@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { domainToASCII } from "node:url";
 import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
@@ -11,12 +12,18 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
  * characters, there is no proxy. An empty host before a port is this machine (net/dial.go, `Dial`). A proxy of an
  * unknown scheme that names a port is used as an HTTP proxy (net/http/transport.go, `dialConn`).
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
- * a port; for a port above 65535
+ * a port; for a port above 65535; for a login with characters that end a URL's host, of which a part would be taken for
+ * the host, and shown
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const value = environment[name] || environment[name.toLowerCase()] || "";
-  if (/^ |\p{Cc}/u.test(value)) return undefined;
+  if (value === "" || /^ |\p{Cc}/u.test(value)) return undefined;
+  const isDirect = !usesProxy(url, environment.NO_PROXY || environment.no_proxy || "");
+  if (!isDirect && LOGIN_AFTER_HOST.test(value.replace(SCHEME, "")))
+    throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: ${name} is not the URL of a proxy`, {
+      hint: `Write special characters in the user and the password of ${name} as %XX: # as %23, / as %2F, ? as %3F, \\ as %5C.`,
+    });
   const port = PORT.exec(value)?.[1] ?? "";
   const isValidPort = Number(port) <= 65_535;
   const proxy = isValidPort ? parseProxy(value) : undefined;
@@ -26,7 +33,7 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
       "EXPORT_REGISTRY_PROXY",
       "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
     );
-  if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
+  if (isDirect) return undefined;
   if (proxy === undefined)
     throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: dial tcp: address ${port}: invalid port`, {
       hint: `Correct the port in ${name}.`,
@@ -40,6 +47,11 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
     hint: `Give the port of ${name}, or use one of the schemes http, https and socks5.`,
   });
 }
+
+const SCHEME = /^[a-z][a-z\d+.-]*:\/\//i;
+
+/** A character that ends login and host, before an `@`. */
+const LOGIN_AFTER_HOST = /^[^/?#\\]*[/?#\\].*@/;
 
 /** After scheme, login and host. */
 const PORT = /^(?:[a-z][a-z\d+.-]*:\/\/)?[^/?#]*:(\d+)(?:[/?#]|$)/i;
@@ -59,18 +71,25 @@ function usesProxy(url: URL, noProxy: string): boolean {
   return !noProxy.split(",").some((entry) => matches(entry.trim().toLowerCase(), host, String(port)));
 }
 
+/** As Go's `net.SplitHostPort` splits it. */
+const HOST_AND_PORT = /^(?:\[([^[\]]*)\]|([^:[\]]*)):([^:[\]]*)$/;
+
 function matches(entry: string, host: string, port: string): boolean {
-  if (entry === "*") return true;
-  if (entry === "") return false;
-  if (entry.includes("/")) return isInNetwork(entry, host);
-  const [, pattern = entry, onlyPort = ""] = /^(.*):(\d*)$/.exec(isIP(entry) === 6 ? "" : entry) ?? [];
-  if (pattern === "" || (onlyPort !== "" && onlyPort !== port)) return false;
-  const name = pattern.replace(/^\[(.*)\]$/, "$1").replace(/^\*\./, ".");
-  const version = isIP(name);
+  if (entry === "*" || isInNetwork(entry, host)) return true;
+  const [, bracketed, plain, onlyPort = ""] = HOST_AND_PORT.exec(entry) ?? [];
+  const name = (bracketed ?? plain ?? entry).replace(/^\*\./, ".");
+  if (name === "" || (onlyPort !== "" && onlyPort !== port)) return false;
+  const version = versionOf(name);
   // Suffixes match names, never addresses.
   if (version !== 0 || isIP(host) !== 0) return version !== 0 && isSameAddress(name, host);
-  const ascii = URL.parse(`http://${name.replace(/^\./, "")}`)?.hostname ?? name.replace(/^\./, "");
+  const labels = name.replace(/^\./, "");
+  const ascii = /^\p{ASCII}*$/u.test(labels) ? labels : domainToASCII(labels) || labels;
   return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);
+}
+
+/** As Go's `net.ParseIP`, which takes no zone. */
+function versionOf(address: string): number {
+  return address.includes("%") ? 0 : isIP(address);
 }
 
 function isSameAddress(address: string, host: string): boolean {
@@ -79,7 +98,7 @@ function isSameAddress(address: string, host: string): boolean {
 
 function isInNetwork(entry: string, host: string): boolean {
   const [network = "", prefix = ""] = entry.split("/");
-  const version = isIP(network);
+  const version = versionOf(network);
   const isSameVersion = isIP(host) === version || isMapped(host) || isMapped(network);
   if (version === 0 || isIP(host) === 0 || !isSameVersion || !/^\d{1,3}$/.test(prefix)) return false;
   if (Number(prefix) > (version === 4 ? 32 : 128)) return false;

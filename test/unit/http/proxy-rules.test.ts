@@ -151,6 +151,19 @@ test.each([
   ["example.com", ":1", true],
   ["example.com", "example.com:", false],
   ["[2001:db8::1]", "2001:0db8:0::1", false],
+  ["[2001:db8::1]", "[2001:db8::1]", true],
+  ["[2001:db8::1]", "[2001:db8::1]:", false],
+  ["[2001:db8::1]", "2001:db8::1%eth0", true],
+  ["10.0.0.1", "[10.0.0.1]:80", false],
+  ["example.com", "[example.com]", true],
+  ["example.com", "[example.com]:80", false],
+  ["example.com", "user@example.com", true],
+  ["example.com", "example.com#old", true],
+  ["example.com", "http://example.com", true],
+  ["example.com", "com:80:80", true],
+  ["example.com.", "com", true],
+  ["example.com.", "com.", false],
+  ["example.com.", ".", false],
 ])("%s with NO_PROXY=%s uses the proxy: %s", (host, noProxy, uses) => {
   const environment = { HTTP_PROXY: "proxy", NO_PROXY: noProxy };
   expect(proxyFor(new URL(`http://${host}`), environment) !== undefined).toBe(uses);
@@ -173,6 +186,20 @@ test.each<[Record<string, string>, RegExp]>([
     message: expect.stringMatching(message),
   });
 });
+
+test.each(["u:pa#ss@proxy:1", "http://u:1234/ss@proxy:1", "http://u:99999?ss@proxy", "http://dom\\u:pass@proxy:1"])(
+  "rejects %s, whose login ends its host, without a part of it",
+  (value) => {
+    const lowerCase = { https_proxy: value };
+    const refused = thrownBy(() => proxyFor(new URL("https://r.example/"), lowerCase));
+    expect(refused).toMatchObject({
+      message: "proxyconnect tcp: HTTPS_PROXY is not the URL of a proxy",
+      hint: "Write special characters in the user and the password of HTTPS_PROXY as %XX: # as %23, / as %2F, ? as %3F, \\ as %5C.",
+    });
+    expect(proxyFor(new URL("https://r.example/"), { ...lowerCase, no_proxy: "r.example" })).toBeUndefined();
+    expect(proxyFor(new URL("https://localhost/"), lowerCase)).toBeUndefined();
+  },
+);
 
 test("a proxy's password stays out of messages, plain and encoded", () => {
   proxyFor(new URL("http://r.example/"), { HTTP_PROXY: "http://me:pass%40word-of-proxy@proxy" });
