@@ -1,15 +1,17 @@
+import type { X509Certificate } from "node:crypto";
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import { messageOf } from "../errors/fault.ts";
+import { isSystemError } from "../go/errno.ts";
 import type { Address } from "./address.ts";
 import { lookupInHostsFile, withoutFinalDot } from "./hosts-file.ts";
 import { HttpError, isConnectTimeout } from "./http-error.ts";
 import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
-import { certificateFailure } from "./tls-failures.ts";
+import { certificateFailure, chainOf, issuerOf } from "./tls-failures.ts";
 
 /**
  * As in Go's net/dial.go: the delay before the other address family is tried in parallel (RFC 6555, `FallbackDelay`),
@@ -144,7 +146,7 @@ function serverOf({ host, port }: Address): string {
 function shakeHands(
   socket: Socket,
   address: Address,
-  { secureContext, rejectUnauthorized, sessions }: TlsSettings,
+  { secureContext, rejectUnauthorized, sessions, unreadRoots }: TlsSettings,
   options: DialOptions,
   session?: Buffer,
 ): Promise<TLSSocket> {
@@ -171,16 +173,33 @@ function shakeHands(
   const tls = startTls(tlsOptions);
   // Node.js reports an alert after the handshake without closing the connection, and its end would hide the alert.
   tls.on("error", () => tls.destroy());
+  let own: X509Certificate | undefined;
+  // Node.js verifies the chain at this event, and has none any more after an error.
+  tls.prependOnceListener("secure", () => (own = tls.getPeerX509Certificate()));
   tls.on("session", (latest) => sessions.set(serverOf(address), latest));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
     // Node.js sets it for every failed verification; most have no code of their own.
     const hasBadCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
-    if (!hasBadCertificate || error instanceof HttpError) throw error;
+    if (!hasBadCertificate) throw hungUp(error) ?? error;
+    if (error instanceof HttpError) throw error;
     const code = String(tls.authorizationError);
-    throw new HttpError(code, certificateFailure(code, messageOf(error)), { hasBadCertificate });
+    const chain = chainOf(own);
+    const details = { hasBadCertificate, unreadRoots: unreadRoots(), ...issuerOf(chain) };
+    throw new HttpError(code, certificateFailure(code, messageOf(error), chain), details);
   });
+}
+
+/** @returns undefined unless the server ended the connection during a handshake */
+function hungUp(error: unknown): HttpError | undefined {
+  if (error instanceof HttpError && error.code === "HTTP_EOF")
+    return new HttpError(error.code, error.message, { isInHandshake: true });
+  if (!Error.isError(error) || !("code" in error)) return undefined;
+  if (isSystemError(error, "ECONNRESET", "EPIPE"))
+    return new HttpError(error.code, error.message, { isInHandshake: true });
+  // Node.js calls an orderly end a reset, without a system call.
+  return error.code === "ECONNRESET" ? new HttpError("HTTP_EOF", "EOF", { isInHandshake: true }) : undefined;
 }
 
 async function connected<S extends Socket>(

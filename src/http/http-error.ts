@@ -11,6 +11,14 @@ export class HttpError extends Error {
   readonly data?: string;
   /** The certificate of the server failed its verification. */
   readonly hasBadCertificate?: boolean;
+  /** Who signed the last certificate that the server sent. */
+  readonly issuer?: string;
+  /** The server sent no certificate but its own, which another has signed. */
+  readonly isWithoutIssuer?: boolean;
+  /** Why the certificates that the user named are not trusted. */
+  readonly unreadRoots?: string | undefined;
+  /** The connection ended before its TLS handshake did. */
+  readonly isInHandshake?: boolean;
 
   constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
     super(message);

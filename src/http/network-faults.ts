@@ -3,7 +3,7 @@ import { messageOf } from "../errors/fault.ts";
 import { isSystemError } from "../go/errno.ts";
 import { RegistryFault, redactUrl, UNREACHABLE } from "./faults.ts";
 import { HttpError, isConnectTimeout } from "./http-error.ts";
-import { isBadCertificate, isHttp2, networkHint, type Way } from "./network-hints.ts";
+import { isBadCertificate, isHandshakeHangUp, isHttp2, networkHint, type Way } from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 
@@ -119,7 +119,7 @@ function silenceMs(error: unknown, exchange: FailedExchange | undefined): number
 }
 
 function isBeforeAnyResponse(code: string, error: unknown): boolean {
-  if (error instanceof ProxyRefusal || isConnectTimeout(error)) return true;
+  if (error instanceof ProxyRefusal || isConnectTimeout(error) || isHandshakeHangUp(error)) return true;
   if (code.startsWith("HPE_") || code === "EPROTO" || tlsFailure(error) !== undefined) return true;
   return isSystemError(error) && ["connect", "getaddrinfo"].includes(error.syscall ?? "");
 }

@@ -11,6 +11,10 @@ export function isBadCertificate(error: unknown): error is HttpError {
   return error instanceof HttpError && error.hasBadCertificate === true;
 }
 
+export function isHandshakeHangUp(error: unknown): boolean {
+  return error instanceof HttpError && error.isInHandshake === true;
+}
+
 /**
  * An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). A TLS server without HTTP/1.1
  * refuses the only protocol offered (ALPN) instead: {@link isHttp2Only}.
@@ -55,14 +59,26 @@ const REGISTRY_WAYS_OUT = ", or list the registry in -insecure-registry (CNB_INS
 /** @param waysOut further advice if the authority is unknown */
 export function certificateHint(code: string, error: unknown, server: string, waysOut = ""): string | undefined {
   if (!isBadCertificate(error)) return undefined;
-  if (isUntrusted(code)) return `Add the CA of ${server} with SSL_CERT_FILE${waysOut}.`;
-  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
-    return `Renew the certificate of ${server}, or set the clock of this machine.`;
+  if (isUntrusted(code)) return untrustedHint(error, server, waysOut);
+  if (code === "CERT_NOT_YET_VALID")
+    return `Set the clock of this machine, or give ${server} a certificate that is valid already.`;
+  if (code === "CERT_HAS_EXPIRED") return `Renew the certificate of ${server}, or set the clock of this machine.`;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return `Use a name that the certificate of ${server} is for, or give it one for this name.`;
   if (code === "INVALID_PURPOSE")
     return `Give ${server} a certificate for servers (extendedKeyUsage serverAuth), from a CA that may sign it.`;
   return `Replace the certificate of ${server}, or that of its CA: the message says what is wrong with it.`;
+}
+
+function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, server: string, waysOut: string): string {
+  const name = issuer === undefined ? "" : ` (${issuer})`;
+  return [
+    unreadRoots && `${unreadRoots}.`,
+    `Add the CA of ${server}${name} with SSL_CERT_FILE${waysOut}.`,
+    isWithoutIssuer && `If that is an intermediate CA, let ${server} send its certificate, too.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function proxyHint(code: string, error: unknown, proxy: string): string {
@@ -87,6 +103,8 @@ function registryHint(code: string, url: URL, error: unknown, proxy: URL | undef
   const isBroken = BROKEN.has(code) || SILENT.has(code) || NOT_CONNECTED.has(code);
   if (isBroken && proxy !== undefined)
     return openedHint(proxy, url, "the connection through it broke or stayed silent");
+  if (isHandshakeHangUp(error))
+    return `${url.host} closes connections that begin with TLS: check that this port speaks https (list a registry that speaks plain HTTP in -insecure-registry, CNB_INSECURE_REGISTRIES), and what is on the way to it: load balancer, firewall, VPN.`;
   if (BROKEN.has(code)) return brokenHint(url.host);
   if (SILENT.has(code) || (NOT_CONNECTED.has(code) && isConnected(error))) return silentHint(url.host);
   if (NOT_CONNECTED.has(code))

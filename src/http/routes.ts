@@ -96,7 +96,7 @@ export class Routes {
 
   /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
   #verify(): TlsSettings {
-    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
+    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true, this.#environment);
     return this.#verifying;
   }
 }

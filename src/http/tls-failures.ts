@@ -1,4 +1,6 @@
+import type { X509Certificate } from "node:crypto";
 import { messageOf } from "../errors/fault.ts";
+import type { HttpError } from "./http-error.ts";
 
 const UNTRUSTED = new Set([
   "CERT_SIGNATURE_FAILURE",
@@ -34,10 +36,43 @@ const GO_REASONS: Readonly<Record<string, string>> = {
  * @param code as Node.js names some of OpenSSL's reasons; all others are `UNSPECIFIED`
  * (https://github.com/nodejs/node/blob/v26.10.0/deps/ncrypto/ncrypto.cc, `X509Pointer::ErrorCode`)
  * @param reason OpenSSL's text
+ * @param chain as the server sent it
  */
-export function certificateFailure(code: string, reason: string): string {
+export function certificateFailure(code: string, reason: string, chain: readonly X509Certificate[] = []): string {
   const goReason = isUntrusted(code) ? UNKNOWN_AUTHORITY : (GO_REASONS[code] ?? GO_REASONS[reason] ?? reason);
-  return `tls: failed to verify certificate: x509: ${goReason}`;
+  const period = goReason === EXPIRED ? outOfPeriod(chain) : undefined;
+  return `tls: failed to verify certificate: x509: ${goReason}${period === undefined ? "" : `: ${period}`}`;
+}
+
+/** With the machine's time, because that is often what is wrong. */
+function outOfPeriod(chain: readonly X509Certificate[]): string | undefined {
+  const now = new Date();
+  for (const { validFromDate: begin, validToDate: end } of chain) {
+    if (now < begin) return `current time ${shownTime(now)} is before ${shownTime(begin)}`;
+    if (now > end) return `current time ${shownTime(now)} is after ${shownTime(end)}`;
+  }
+  return undefined;
+}
+
+function shownTime(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`;
+}
+
+/** The certificates that a server sent, its own first. */
+export function chainOf(own: X509Certificate | undefined): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (let next = own; next !== undefined && chain.length < MAX_CHAIN; next = next.issuerCertificate) chain.push(next);
+  return chain;
+}
+
+const MAX_CHAIN = 16;
+
+/** Who is to be trusted, or is missing. */
+export function issuerOf(chain: readonly X509Certificate[]): Pick<HttpError, "issuer" | "isWithoutIssuer"> {
+  const last = chain.at(-1);
+  if (last === undefined) return {};
+  const { subject, issuer } = last;
+  return { issuer: issuer.replaceAll("\n", ", "), isWithoutIssuer: chain.length === 1 && subject !== issuer };
 }
 
 /** https://github.com/golang/go/blob/go1.26.8/src/crypto/tls/alert.go */

@@ -2,6 +2,7 @@ import { constants, X509Certificate } from "node:crypto";
 import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { goReason } from "../go/errno.ts";
 
 const BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
@@ -104,6 +105,8 @@ export interface TlsSettings {
   readonly secureContext: SecureContext;
   readonly rejectUnauthorized: boolean;
   readonly sessions: TlsSessions;
+  /** @see unreadRoots */
+  readonly unreadRoots: () => string | undefined;
 }
 
 const MAX_SESSIONS = 32;
@@ -148,8 +151,13 @@ const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
  * 1024 bits (security level 1; OpenSSL's default requires 2048), servers without secure renegotiation (RFC 5746: old
  * firewalls and load balancers; this client never renegotiates), and any trusted certificate as the end of a chain,
  * even an intermediate or the server's own.
+ * @param roots the variables that name the certificates, if any do
  */
-export function tlsSettings(certificates: Certificates, rejectUnauthorized: boolean): TlsSettings {
+export function tlsSettings(
+  certificates: Certificates,
+  rejectUnauthorized: boolean,
+  roots: RootVariables = {},
+): TlsSettings {
   const secureContext = createSecureContext({
     ...certificates,
     minVersion: "TLSv1.2",
@@ -159,13 +167,33 @@ export function tlsSettings(certificates: Certificates, rejectUnauthorized: bool
     secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
     allowPartialTrustChain: true,
   });
-  return { secureContext, rejectUnauthorized, sessions: new TlsSessions() };
+  return { secureContext, rejectUnauthorized, sessions: new TlsSessions(), unreadRoots: () => unreadRoots(roots) };
 }
 
 /** As in Go, variables that name no certificate trust none; Node's list is only for machines without certificates. */
 export function trustedAuthorities(environment: RootVariables, places?: RootPlaces): string | string[] {
   const isNamed = Boolean(environment.SSL_CERT_FILE || environment.SSL_CERT_DIR);
   return readTrustedRoots(environment, places) ?? (isNamed ? [] : rootCertificates.join("\n"));
+}
+
+const NOWHERE: RootPlaces = { bundles: [], directories: [] };
+
+/** Why a variable has no effect, which is no error by itself, as in Go. */
+function unreadRoots({ SSL_CERT_FILE, SSL_CERT_DIR }: RootVariables): string | undefined {
+  if (SSL_CERT_FILE && readTrustedRoots({ SSL_CERT_FILE }, NOWHERE) === undefined)
+    return `SSL_CERT_FILE: ${readFailure(SSL_CERT_FILE) ?? `${SSL_CERT_FILE} has no certificate in PEM format`}`;
+  if (SSL_CERT_DIR && readTrustedRoots({ SSL_CERT_DIR }, NOWHERE) === undefined)
+    return `SSL_CERT_DIR: ${SSL_CERT_DIR} has no file with a certificate in PEM format`;
+  return undefined;
+}
+
+function readFailure(path: string): string | undefined {
+  try {
+    readFileSync(path);
+    return undefined;
+  } catch (error) {
+    return `open ${path}: ${goReason(error)}`;
+  }
 }
 
 let unverified: TlsSettings | undefined;

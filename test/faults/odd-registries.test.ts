@@ -64,17 +64,23 @@ describe("Location", () => {
   });
 
   test.each([
-    ["413", { status: 413, body: "too large" }, "limits the size of request bodies"],
-    ["507", { status: 507, body: "full" }, "Make room in "],
-    ["403", refusal(403, "DENIED", "no"), "Give credentials that may push to "],
-  ])("on another host that answers %s gets the advice for that, too", async (_, answer, advice) => {
+    [
+      "413",
+      { status: 413, body: "too large" },
+      "ELSEWHERE, or a proxy in front of it, limits the size of request bodies",
+    ],
+    ["507", { status: 507, body: "full" }, "Make room in ELSEWHERE, "],
+    ["401", { status: 401 }, "ELSEWHERE refuses what REGISTRY permits: "],
+    ["403", refusal(403, "DENIED", "no"), "ELSEWHERE refuses what REGISTRY permits: "],
+  ])("on another host that answers %s gets advice about that host, too", async (_, answer, advice) => {
     await using scene = await PushScene.open();
     const elsewhere = scene.server.host.replace("127.0.0.1", "localhost");
     const change = withHeaders((headers) => ({ ...headers, location: `http://${elsewhere}${headers.location}` }));
     scene.fail("POST", UPLOADS, change, ALWAYS);
     scene.fail("PATCH", UPLOADS, { answer }, ALWAYS);
     const { hint } = toFault(await rejectionOf(scene.push()));
-    expect(hint).toContain(advice);
+    expect(hint).toContain(advice.replace("ELSEWHERE", elsewhere).replace("REGISTRY", scene.server.host));
+    expect(hint).not.toContain("credentials");
     expect(hint).toContain(`${scene.server.host} refers to ${elsewhere}: if it should not, `);
   });
 

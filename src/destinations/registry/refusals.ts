@@ -79,12 +79,15 @@ function advice(error: RegistryFault, { repository, what, isOverwrite = false }:
   const { status } = error;
   const codes = error.diagnostics.map(({ code }) => code);
   const { name, registry } = repository;
+  const host = error.isElsewhere ? (error.destination ?? registry) : registry;
   if (status === 301 || status === 302 || status === 303)
     return `Push to the address that ${registry} redirects to, or let it answer with 307 or 308, which keep the method of a request.`;
   if (status === 413 || codes.includes("SIZE_INVALID"))
-    return `${registry}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;
+    return `${host}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;
   if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(describe(error))))
-    return `Make room in ${registry}, or raise the quota of ${name}.`;
+    return `Make room in ${host}, or raise the quota of ${name}.`;
+  if (error.code === DENIED && error.isElsewhere)
+    return `${host} refuses what ${registry} permits: check its log, the clocks of both (signed URLs expire), and that no proxy changes the URL.`;
   // The registry accepted the blobs, so the credentials allow pushes.
   if (error.code === DENIED && isOverwrite)
     return `Give credentials that may overwrite ${what} of ${name}; if the tag is immutable, use another tag, or allow overwriting.`;

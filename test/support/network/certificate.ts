@@ -56,13 +56,18 @@ export class CertificateAuthority {
   readonly #key: KeyObject;
   readonly #name: string;
   readonly #endYear: number;
+  readonly #beginYear: number;
 
-  /** @param endYear the year on whose first day all of its certificates expire */
-  constructor(name = `test authority ${randomBytes(4).toString("hex")}`, endYear = 2049) {
+  /**
+   * @param endYear the year on whose first day all of its certificates expire
+   * @param beginYear the year on whose first day they become valid
+   */
+  constructor(name = `test authority ${randomBytes(4).toString("hex")}`, endYear = 2049, beginYear = 2020) {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.#key = privateKey;
     this.#name = name;
     this.#endYear = endYear;
+    this.#beginYear = beginYear;
     this.pem = pem(this.#certify(name, privateKey, BASIC_CONSTRAINTS_CA));
   }
 
@@ -82,7 +87,7 @@ export class CertificateAuthority {
       tlv(2, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
       ECDSA_WITH_SHA256,
       nameOf(this.#name),
-      seq(utcTime(2020), utcTime(this.#endYear)),
+      seq(utcTime(this.#beginYear), utcTime(this.#endYear)),
       nameOf(subject),
       createPublicKey(key).export({ type: "spki", format: "der" }),
       tlv(0xa3, seq(extension)),

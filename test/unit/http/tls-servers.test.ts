@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { constants, randomUUID } from "node:crypto";
+import { constants, randomUUID, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { Fault } from "../../../src/errors/fault.ts";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { TlsSessions } from "../../../src/http/tls.ts";
@@ -105,7 +106,7 @@ function makeChain({ key = EC, days = "30", digest = "-sha256", ofCa = "", ofSer
   sign("middle", "root", "ca.ext");
   request("server");
   sign("server", "middle", "ip.ext");
-  const pem = (name: string) => readFileSync(at(name), "utf8");
+  const pem = (name: string) => readFileSync(at(name.includes(".") ? name : `${name}.pem`), "utf8");
   return { at, pem, certificate: { cert: pem("server.pem") + pem("middle.pem"), key: pem("server.key") } };
 }
 
@@ -237,8 +238,76 @@ test.skipIf(OPENSSL === undefined)("an expired certificate is a permanent error"
   onTestFinished(() => server[Symbol.asyncDispose]());
   await delay(1100);
   expect(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))))).toMatchObject({
-    message: expect.stringMatching(/x509: certificate has expired or is not yet valid$/),
+    message: expect.stringMatching(
+      /x509: certificate has expired or is not yet valid: current time \S+Z is after \S+Z$/,
+    ),
     isTemporary: false,
+  });
+});
+
+test.each([
+  [2020, 2021, "is after 2021-01-01T00:00:00Z", /^Renew the certificate of 127\.0\.0\.1:\d+, or set the clock/],
+  [2048, 2049, "is before 2048-01-01T00:00:00Z", /^Set the clock of this machine, or give 127\.0\.0\.1:\d+ a/],
+])("a certificate valid from %i to %i is shown with the machine's time", async (beginYear, endYear, text, hint) => {
+  const authority = new CertificateAuthority(undefined, endYear, beginYear);
+  const server = await ScriptedServer.start(() => ({ body: "secure" }), authority.issue("127.0.0.1"));
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const environment = trusting(`${tempTree({ "ca.pem": authority.pem })}/ca.pem`);
+  const error = await rejectionOf(get(`https://${server.host}/`, environment));
+  const [, shown = "", rest] = /: current time (\S+) (.*)$/.exec((error as Error).message) ?? [];
+  expect(Math.abs(Date.parse(shown) - Date.now())).toBeLessThan(60_000);
+  expect(rest).toBe(text);
+  expect(error).toMatchObject({ hint: expect.stringMatching(hint) });
+});
+
+test.skipIf(OPENSSL === undefined).each([
+  ["a server that sends its whole chain", ["server", "middle"], "root", false],
+  ["a server that does not send its intermediate certificate", ["server"], "middle", true],
+  ["a server with a certificate of its own", ["root"], "root", false],
+])("the advice to trust %s names the CA", async (_, names, issuer, isWithoutIssuer) => {
+  const { pem } = makeChain();
+  const certificate = { cert: names.map(pem).join(""), key: pem(`${names[0]}.key`) };
+  const server = await ScriptedServer.start(() => ({ body: "" }), certificate);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const { hint = "" } = (await rejectionOf(get(`https://${server.host}/`, { SSL_CERT_DIR: "/" }))) as Fault;
+  expect(hint).toContain(`Add the CA of ${server.host} (CN=${issuer} `);
+  expect(hint.endsWith(`let ${server.host} send its certificate, too.`)).toBe(isWithoutIssuer);
+});
+
+test.each([
+  ["SSL_CERT_FILE", "missing", "open PATH: no such file or directory"],
+  ["SSL_CERT_FILE", "", "open PATH: is a directory"],
+  ["SSL_CERT_FILE", "der", "PATH has no certificate in PEM format"],
+  ["SSL_CERT_DIR", "", "PATH has no file with a certificate in PEM format"],
+  ["SSL_CERT_DIR", "missing", "PATH has no file with a certificate in PEM format"],
+])("the advice says why %s=%s has no effect", async (variable, name, reason) => {
+  const authority = new CertificateAuthority();
+  const der = new X509Certificate(authority.pem).raw.toString("latin1");
+  const path = join(tempTree({ der }), name);
+  const server = await ScriptedServer.start(() => ({ body: "" }), authority.issue("127.0.0.1"));
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const error = await rejectionOf(get(`https://${server.host}/`, { [variable]: path }));
+  expect(error).toMatchObject({
+    hint: expect.stringMatching(`^${variable}: ${reason.replace("PATH", path)}. Add the CA of `),
+  });
+});
+
+test.each<[string, (socket: Socket) => void, string]>([
+  ["ends", (socket) => socket.once("data", () => socket.end()), "EOF"],
+  ["resets", (socket) => socket.once("data", () => socket.resetAndDestroy()), "read: connection reset by peer"],
+  ["ends at once", (socket) => socket.end(), "EOF"],
+])("a server that %s a connection which begins with TLS may not speak it", async (_, hangUp, text) => {
+  const server = await RawServer.start(hangUp);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  expect(await rejectionOf(get(`https://${server.host}/`, {}))).toMatchObject({
+    message: `Get "https://${server.host}/": ${text}`,
+    hint: expect.stringMatching(
+      new RegExp(
+        `^${server.host} closes connections that begin with TLS: check that this port speaks https .*firewall`,
+      ),
+    ),
+    isTemporary: true,
+    isStranger: true,
   });
 });
 
