@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
 import type { TagLookups } from "../../src/destinations/registry/tags.ts";
-import { Fault } from "../../src/errors/fault.ts";
+import { Fault, toFault } from "../../src/errors/fault.ts";
 import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { SkippingClock } from "../support/clock.ts";
@@ -154,6 +154,18 @@ describe("an unhealthy registry", () => {
     expect(logger.lines[0]).toMatch(
       new RegExp(`^warn ${method} http://.*: unexpected status code ${status} .*, retrying in [0-9.]+m?s$`),
     );
+  });
+
+  test.each([
+    ["PATCH", 502, true],
+    ["PATCH", 503, false],
+    ["POST", 502, false],
+  ])("the advice on a %s answered with %i mentions the limits of proxies: %s", async (method, status, mayBeLimit) => {
+    await reopen({ budgetMs: 0 });
+    fault(method, { answer: { status } });
+    const { hint } = toFault(await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), WORK)));
+    const advice = `If only large blobs fail, raise the limit for request bodies of the proxy in front of ${server.host}. Tried `;
+    expect(hint?.startsWith(advice)).toBe(mayBeLimit);
   });
 
   test("obeys Retry-After, even beyond the policy's wait", async () => {

@@ -33,10 +33,17 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   const refusal = nameRefusal(error, target);
   // A temporary error's own hint says how often the request was tried, and needs no advice; a refusal's does.
   const advised = error.isTemporary && error.ownHint !== undefined ? undefined : advice(error, target);
-  const own = [advised, error.ownHint].filter((text) => text !== undefined).join(" ");
+  const own = [advised, bodyLimitHint(error), error.ownHint].filter((text) => text !== undefined).join(" ");
   const hint = refusal?.hint ?? (own === "" ? error.hint : own);
   const sentences = [hint, `(${about})`].filter((text) => text !== undefined);
   return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
+}
+
+/** Proxies that forward a body before they have all of it answer 502 if it gets too long, such as Caddy. */
+function bodyLimitHint({ status, message, destination }: RegistryFault): string | undefined {
+  return status === 502 && /^(?:PATCH|PUT) \S+\/blobs\/uploads\//.test(message)
+    ? `If only large blobs fail, raise the limit for request bodies of the proxy in front of ${destination}.`
+    : undefined;
 }
 
 export function pullHint({ name }: Repository): string {
