@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { gates } from "../cnb/api.ts";
 import { blobPath, hasBlob, readBlob, readDocument } from "../destinations/layout/blobs.ts";
 import { Fault, failTo, withContext, withDefaultHint } from "../errors/fault.ts";
+import { advice } from "../errors/printable.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
@@ -99,7 +100,7 @@ export async function readExtendedConfig(
     const image = await readExtendedImage(settings);
     if (image === undefined)
       throw new Fault("EXPORT_LAYOUT_MISSING", "missing extended run image", {
-        hint: `Run the extender again: analyzed.toml marks the run image as extended, but ${settings.extendedDir}/run is empty.`,
+        hint: advice`Run the extender again: analyzed.toml marks the run image as extended, but ${settings.extendedDir}/run is empty.`,
       });
     if (!settings.daemon) logger.debug("Using config from extensions...");
     return image.config.config;

@@ -17,6 +17,11 @@ export function printableLine(text: string): string {
   return printable(text).replaceAll("\n", escapeCharacter);
 }
 
+/** The template of a hint: what is put in gets no line of its own, so only the template's own line feeds remain. */
+export function advice(template: TemplateStringsArray, ...values: readonly string[]): string {
+  return String.raw({ raw: template }, ...values.map(printableLine));
+}
+
 export function printableMessage(message: string): string {
   const [, before = "", line = "", after = ""] = /^(\n*)(.*?)(\n*)$/s.exec(message) ?? [];
   return `${before}${printableLine(line)}${after}`;

@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { posix } from "node:path";
 import { Fault } from "../errors/fault.ts";
+import { advice } from "../errors/printable.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -68,7 +69,7 @@ export function workingDirectory(): string {
 export function absolutePath(cwd: string, path: string): string {
   if (cwd === "" && !posix.isAbsolute(path))
     throw new Fault("EXPORT_ARGS_CWD", "getwd: no such file or directory", {
-      hint: `The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
+      hint: advice`The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
     });
   return posix.resolve(cwd, path);
 }

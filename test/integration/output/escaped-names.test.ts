@@ -77,6 +77,19 @@ describe("terminal control characters are escaped", () => {
     expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
   });
 
+  test("in a flag that an error's advice repeats", async () => {
+    const { scene } = await open();
+    for (const flags of [
+      ["-analyzed", `/${EVIL}`],
+      ["-log-level", EVIL],
+    ]) {
+      const { exitCode, stderr } = await scene.export({ flags: ["-no-color", ...flags] });
+      expect(exitCode).not.toBe(0);
+      expect(stderr).not.toMatch(ACTING);
+      expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
+    }
+  });
+
   test("in a registry's response", async () => {
     const { registry, scene } = await open();
     const errors = [{ code: "DENIED", message: EVIL, detail: { [EVIL]: EVIL } }];
