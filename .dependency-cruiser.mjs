@@ -16,7 +16,7 @@ const TABLE = {
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
   http: { may: ["concurrency", "errors", "files", "go"], types: ["process"] },
   auth: { may: ["concurrency", "errors", "files", "go", "http", "oci", "process"] },
-  docker: { may: ["errors", "go", "http"], types: ["process"] },
+  docker: { may: ["errors", "files", "go", "http"], types: ["process"] },
   observe: {
     may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],
     types: ["logger.ts", "plan"],

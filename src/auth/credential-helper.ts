@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { text as textOf } from "node:stream/consumers";
 import { untilAborted } from "../concurrency/abort.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
-import { isNotExist } from "../go/errno.ts";
+import { goReason, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
-import { childCommand } from "../process/children.ts";
+import { childCommand, findProgram, interpreterFlaw } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
 
@@ -33,12 +33,16 @@ export async function askCredentialHelper(
   const program = `docker-credential-${name}`;
   const failed = (reason: string, cause?: unknown) =>
     new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`, { cause });
-  const { exitCode, reply } = await run(program, key, environment, signal, timeoutMs).catch((error: unknown) => {
-    throw failed(isNotExist(error) ? "executable file not found in $PATH" : messageOf(error), error);
+  const path = findProgram(program, environment.PATH);
+  if (path === undefined) throw failed("executable file not found in $PATH");
+  const flaw = interpreterFlaw(path);
+  if (flaw !== undefined) throw failed(flaw);
+  const { exitCode, reply } = await run(path, key, environment, signal, timeoutMs).catch((error: unknown) => {
+    throw failed(isSystemError(error) ? `fork/exec ${path}: ${goReason(error)}` : messageOf(error), error);
   });
   if (exitCode !== 0) {
     if (reply.trim() === NOT_FOUND) return ANONYMOUS;
-    throw failed(exitCode === null ? "it was stopped" : `exit status ${exitCode}`);
+    throw failed(describeExit(exitCode));
   }
   const answer = decodeFirst(reply, helperReply);
   if (!answer.ok) throw failed(`its answer cannot be read: ${answer.problem}`);
@@ -47,6 +51,12 @@ export async function askCredentialHelper(
   const fields = username === "<token>" ? { identityToken: secret } : { username, password: secret };
   const renew = () => askCredentialHelper(name, key, environment, undefined, timeoutMs);
   return new Credentials(fields, { renew, isAmbient: false });
+}
+
+function describeExit(code: number | null): string {
+  if (code === null) return "it was stopped";
+  // A shell's, and that of env(1) in the first line of a script.
+  return code === 127 ? "exit status 127: a program that it needs is not found" : `exit status ${code}`;
 }
 
 async function run(

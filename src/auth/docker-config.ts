@@ -118,7 +118,7 @@ export async function readDockerConfig(
   home: string,
   onDropped: OnDropped,
 ): Promise<DockerConfig | undefined> {
-  const path = await findConfig(environment, home);
+  const path = await findConfig(environment, home, onDropped);
   if (path === undefined) return undefined;
   const bytes = await readFile(path).catch((error: unknown) => {
     throw pathFault("EXPORT_AUTH_CONFIG", "open", path, error);
@@ -165,16 +165,20 @@ function unreadable(what: string, problem: string): Fault {
   return new Fault("EXPORT_AUTH_CONFIG", `${what}: ${problem}`);
 }
 
-async function findConfig(environment: Environment, home: string): Promise<string | undefined> {
+async function findConfig(environment: Environment, home: string, onDropped: OnDropped): Promise<string | undefined> {
+  const isFile = async (path: string | undefined): Promise<boolean> => {
+    const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+    // Made by a container runtime for a bind mount whose source is missing.
+    if (found?.isDirectory()) onDropped(new Fault("EXPORT_AUTH_CONFIG", `open ${path}: is a directory`));
+    return found !== undefined && !found.isDirectory();
+  };
   const { DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME } = environment;
   const atHome = join(home, ".docker", "config.json");
   const named = DOCKER_CONFIG ? join(DOCKER_CONFIG, "config.json") : undefined;
   // A quirk of the reference: the file in the home directory enables Docker's config, and DOCKER_CONFIG selects which
   // one is loaded.
-  if ((await isFile(atHome)) || (await isFile(named))) {
-    const loaded = named ?? atHome;
-    return (await isFile(loaded)) ? loaded : undefined;
-  }
+  const [isAtHome, isNamed] = [await isFile(atHome), await isFile(named)];
+  if (isAtHome || isNamed) return named === undefined || isNamed ? (named ?? atHome) : undefined;
   const others = [
     REGISTRY_AUTH_FILE || undefined,
     XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, "containers", "auth.json") : undefined,
@@ -182,14 +186,6 @@ async function findConfig(environment: Environment, home: string): Promise<strin
   ];
   for (const path of others) if (await isFile(path)) return path;
   return undefined;
-}
-
-async function isFile(path: string | undefined): Promise<boolean> {
-  if (path === undefined) return false;
-  return stat(path).then(
-    (found) => !found.isDirectory(),
-    () => false,
-  );
 }
 
 /** Undefined if the file's own entries apply: also if the key's helper is `""`, which exempts it from `credsStore`. */

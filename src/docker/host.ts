@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { Fault, messageOf } from "../errors/fault.ts";
+import { readFileSync } from "../files/read-file.ts";
 import { pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
 import { parseGoDecimal } from "../go/strconv.ts";

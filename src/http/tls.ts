@@ -1,7 +1,8 @@
 import { constants, X509Certificate } from "node:crypto";
-import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { type Dirent, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { readFileSync } from "../files/read-file.ts";
 import { goReason } from "../go/errno.ts";
 
 const BUNDLES = [
@@ -74,7 +75,7 @@ function isUnderstood(certificate: string): boolean {
 
 function readIfPossible(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path).toString("utf8");
   } catch {
     return undefined;
   }

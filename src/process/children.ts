@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import { posix } from "node:path";
 
 const SHELL = "/bin/sh";
@@ -31,12 +31,40 @@ export function childCommand(program: string, args: readonly string[], path: str
   return { program: SHELL, args: ["-c", 'ulimit -Sn "$1"; shift; exec "$@"', "sh", givenOpenFiles, found, ...args] };
 }
 
-function findProgram(program: string, path = ""): string | undefined {
+/** Like Go's exec.LookPath: a file that may be executed, by its path or in a directory of PATH that does not depend on the working directory. */
+export function findProgram(program: string, path = ""): string | undefined {
   if (program.includes("/")) return isExecutable(program) ? program : undefined;
   return path
     .split(":")
-    .map((directory) => posix.join(directory || ".", program))
+    .filter((directory) => posix.isAbsolute(directory))
+    .map((directory) => posix.join(directory, program))
     .find(isExecutable);
+}
+
+/**
+ * Why execve(2) does not find a program that is there.
+ * @returns undefined if its interpreter can be executed
+ */
+export function interpreterFlaw(program: string): string | undefined {
+  const [, interpreter] = /^#![ \t]*(\S+)/.exec(beginningOf(program)) ?? [];
+  return interpreter === undefined || isExecutable(interpreter)
+    ? undefined
+    : `${program} needs ${interpreter}, which is missing or cannot be executed`;
+}
+
+/** At least what Linux reads of a script to find its interpreter. */
+function beginningOf(path: string): string {
+  const bytes = Buffer.alloc(256);
+  try {
+    const file = openSync(path, constants.O_RDONLY);
+    try {
+      return bytes.toString("latin1", 0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return "";
+  }
 }
 
 function isExecutable(path: string): boolean {

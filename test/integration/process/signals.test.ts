@@ -186,10 +186,9 @@ describe("a file system that hangs", () => {
 
 test("a signal does not wait for the writer of a FIFO", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
-  const directory = tempTree();
-  const path = join(directory, "config.json");
+  const path = join(tempTree(), "run.toml");
   expect(spawnSync("mkfifo", [path]).status).toBe(0);
-  const { running } = scene.start({ env: { DOCKER_CONFIG: directory } });
+  const { running } = scene.start({ flags: ["-run", path] });
   // Opened for writing without waiting, a FIFO has a reader (fifo(7)).
   const writer = await vi.waitFor(() => openSync(path, constants.O_WRONLY | constants.O_NONBLOCK), WAIT);
   onTestFinished(() => closeSync(writer));

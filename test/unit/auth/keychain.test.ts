@@ -1,6 +1,7 @@
+import { spawnSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askCredentialHelper } from "../../../src/auth/credential-helper.ts";
@@ -243,6 +244,29 @@ describe("DOCKER_AUTH_CONFIG", () => {
   );
 });
 
+describe.each(["DOCKER_CONFIG", "REGISTRY_AUTH_FILE"])("the file of %s", (variable) => {
+  const path = () => join(home, "config.json");
+  const environment = () => ({ [variable]: variable === "DOCKER_CONFIG" ? home : path() });
+
+  async function ignoredReasons(): Promise<unknown[]> {
+    const ignored: unknown[] = [];
+    await resolveKeychain(environment(), home, ["r"], (error) => ignored.push(error));
+    return ignored;
+  }
+
+  test("is not waited for if it is a FIFO", async () => {
+    spawnSync("mkfifo", [path()]);
+    const message = `open ${path()}: it is a FIFO, not a regular file`;
+    expect(await ignoredReasons()).toMatchObject([{ code: "EXPORT_AUTH_CONFIG", message }]);
+  });
+
+  test("is named if it is a directory", async () => {
+    await mkdir(path());
+    const message = `open ${path()}: is a directory`;
+    expect(await ignoredReasons()).toMatchObject([{ code: "EXPORT_AUTH_CONFIG", message }]);
+  });
+});
+
 test("names of Object.prototype members are not registries", async () => {
   await put(".docker/config.json", { auths: {}, credHelpers: {} });
   expect(await authorizationFor("constructor")).toBeUndefined();
@@ -326,6 +350,7 @@ describe("a helper program", () => {
   test.each([
     ["is missing", "", /executable file not found in \$PATH$/],
     ["fails", "echo s3cret; exit 3", /exit status 3$/],
+    ["lacks a program", "exec no-such-program", /exit status 127: a program that it needs is not found$/],
     ["answers nonsense", "echo s3cret", /cannot be read: not JSON: [^:]+$/],
     ["answers something else", `echo '{"secret":"s3cret"}'`, /not both Username and Secret$/],
   ])("that %s counts as no credentials", async (_name, script, reason) => {
@@ -336,6 +361,29 @@ describe("a helper program", () => {
     expect(keychain.credentialsFor("r").isAnonymous).toBe(true);
     expect(ignored).toMatchObject([{ message: expect.stringMatching(reason) }]);
     expect(inspect(ignored)).not.toContain("s3cret");
+  });
+
+  test.each([
+    [
+      "without its interpreter",
+      "#! /no/such/sh -e\n",
+      0o755,
+      /\/docker-credential-it needs \/no\/such\/sh, which is missing/,
+    ],
+    ["cut off", "\x7fELF", 0o755, /exit status 127|exec format error/],
+    ["that may not be executed", "#!/bin/sh\n", 0o644, /executable file not found in \$PATH$/],
+  ])("%s is named with the reason", async (_, content, mode, reason) => {
+    await put("bin/docker-credential-it", content);
+    await chmod(join(home, "bin/docker-credential-it"), mode);
+    const error = await rejectionOf(askCredentialHelper("it", "r", { PATH: `${home}/bin` }));
+    expect(error).toMatchObject({ code: "EXPORT_AUTH_HELPER", message: expect.stringMatching(reason) });
+  });
+
+  test("is not looked for in the working directory", async () => {
+    const environment = await helper("near", `echo '{"Username":"u","Secret":"x"}'`);
+    const PATH = `:.:${relative(process.cwd(), join(home, "bin"))}`;
+    const error = await rejectionOf(askCredentialHelper("near", "r", { ...environment, PATH }));
+    expect(String(error)).toMatch(/executable file not found in \$PATH$/);
   });
 
   test("without credentials is not an error", async () => {

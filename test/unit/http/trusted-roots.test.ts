@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { randomUUID, X509Certificate } from "node:crypto";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,6 +25,7 @@ const FILES: Readonly<Record<string, string>> = {
   "other/linked.pem": pems.other ?? "",
 };
 beforeAll(() => {
+  spawnSync("mkfifo", [join(root, "fifo")]);
   for (const [path, content] of Object.entries(FILES)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), content);
@@ -46,6 +48,7 @@ test.each<[string, Record<string, string>, readonly string[]]>([
     { SSL_CERT_FILE: at("own.pem") },
     ["own", "system", "bundle"],
   ],
+  ["no FIFO, for whose writer the process would wait", { SSL_CERT_FILE: at("fifo"), SSL_CERT_DIR: at("dir") }, ["dir"]],
   [
     "directories instead of the system's",
     { SSL_CERT_DIR: `${at("dir")}:${at("other")}` },
