@@ -30,7 +30,7 @@ export interface ExportEnvironment {
   readonly env?: Environment;
   /** Working directory, absolute. */
   readonly cwd?: string;
-  /** Home directory, for docker's configuration. */
+  /** Home directory, absolute, for docker's configuration. */
   readonly home?: string;
   /** Receives the log; without it nothing is logged. If it throws, that line is lost and the export goes on. */
   readonly logger?: Logger;

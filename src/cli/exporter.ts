@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
 import { DockerClient } from "../docker/client.ts";
 import type { Fault } from "../errors/fault.ts";
@@ -63,12 +64,26 @@ export async function runExporterWith(
 export function environmentFault(given: unknown): Fault | undefined {
   if (!isObject(given)) return usageFault("the environment must be an object");
   if (given.env !== undefined && !isObject(given.env)) return usageFault("the environment's env must be an object");
-  for (const name of ["cwd", "home"])
-    if (given[name] !== undefined && typeof given[name] !== "string")
-      return usageFault(`the environment's ${name} must be a string`);
+  const unknown = Object.keys(given).find((name) => !ENVIRONMENT_MEMBERS.includes(name));
+  if (unknown !== undefined) return usageFault(`unknown member ${unknown} of the environment`);
+  for (const name of ["cwd", "home"]) {
+    const path = given[name];
+    // What is relative here depends on the working directory of the process, not on the caller's.
+    if (path !== undefined && !(typeof path === "string" && posix.isAbsolute(path)))
+      return usageFault(`the environment's ${name} must be an absolute path`);
+  }
+  if (given.logger !== undefined && !isLogger(given.logger))
+    return usageFault("the environment's logger must have the methods debug, info, warn and error");
   if (given.signal !== undefined && !(given.signal instanceof AbortSignal))
     return usageFault("the environment's signal must be an AbortSignal");
   return undefined;
+}
+
+const ENVIRONMENT_MEMBERS = ["env", "cwd", "home", "logger", "signal"];
+
+function isLogger(value: unknown): boolean {
+  if (!isObject(value) && typeof value !== "function") return false;
+  return ["debug", "info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function");
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -125,11 +125,23 @@ test("a failure rejects the result with the command's fault, and ends the events
   expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
 });
 
+test("a member of the environment that does not exist is refused", async () => {
+  const misspelt = { env: ENV, sginal: new AbortController().signal };
+  const { result } = exportImages({ images: ["registry.example/app"] }, misspelt);
+  await expect(result).rejects.toMatchObject({
+    code: "EXPORT_ARGS_INVALID",
+    message: "unknown member sginal of the environment",
+  });
+});
+
 test.each([
   ["environment must be an object", "null"],
   ["environment's env must be an object", '{"env":null}'],
-  ["environment's cwd must be a string", '{"cwd":null}'],
-  ["environment's home must be a string", '{"home":5}'],
+  ["environment's cwd must be an absolute path", '{"cwd":null}'],
+  ["environment's home must be an absolute path", '{"home":5}'],
+  ["environment's cwd must be an absolute path", '{"cwd":"a"}'],
+  ["environment's home must be an absolute path", '{"home":""}'],
+  ["environment's logger must have the methods debug, info, warn and error", '{"logger":{}}'],
   ["environment's signal must be an AbortSignal", '{"signal":{}}'],
 ])("a loop over the events learns that the %s", async (flaw, environment) => {
   const exporting = exportImages({ images: ["registry.example/app"] }, JSON.parse(environment));
