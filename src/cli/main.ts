@@ -1,6 +1,13 @@
 import { existsSync } from "node:fs";
 import { rememberOpenFiles } from "../process/children.ts";
-import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
+import {
+  exactArguments,
+  exactVariables,
+  givenEnvironment,
+  homeDirectory,
+  signalsIgnoredAtStart,
+  workingDirectory,
+} from "../process/environment.ts";
 import { runAs } from "../process/privileges.ts";
 import { exitProcess, listenForStop } from "../process/signals.ts";
 import { standardOutput } from "../report/output.ts";
@@ -8,8 +15,8 @@ import { runProgram } from "./program.ts";
 
 const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored, TANDEM_OPEN_FILES } = process.env;
 rememberOpenFiles(TANDEM_OPEN_FILES);
-const env = givenEnvironment(process.env);
-const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
+const env = givenEnvironment(exactVariables(process.env));
+const [args, cwd, home] = [exactArguments(process.argv.slice(2)), workingDirectory(), homeDirectory(env)];
 
 // Node.js cannot start a thread in a deleted directory. In /proc/self/task, too, no relative path names a file, and
 // none can be created.

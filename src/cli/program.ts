@@ -4,7 +4,7 @@ import { Fault, messageAndHint } from "../errors/fault.ts";
 import { printable } from "../errors/printable.ts";
 import type { StartThreads } from "../export/setup.ts";
 import { type Command, type FlagValues, settingOf } from "../inputs/flags.ts";
-import { type ParsedCommand, parseCommandLine, parseInvocation } from "../inputs/parse.ts";
+import { checkTexts, type ParsedCommand, parseCommandLine, parseInvocation } from "../inputs/parse.ts";
 import type { ProcessContext } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { temporaryDirectory } from "../process/environment.ts";
@@ -66,6 +66,7 @@ async function parseAndRun(context: LoggedContext, signal: AbortSignal): Promise
     return command.exitCode;
   }
   configureLog(command.flags, context);
+  checkTexts(command);
   warnFlagLikePositionals(command.positionals, logger);
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");

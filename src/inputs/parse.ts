@@ -3,6 +3,7 @@ import { gates, PLATFORM_API_ENV, type PlatformApi, type PlatformGates, parsePla
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, type FaultDetails } from "../errors/fault.ts";
 import { buildUsage, type FlagDefinition, type FlagValue, parseGoFlags } from "../go/flag.ts";
+import { goQuote } from "../go/format.ts";
 import { parseGoBool, parseGoDecimal } from "../go/strconv.ts";
 import type { Environment } from "../process/environment.ts";
 import type { Machine } from "../process/machine.ts";
@@ -100,6 +101,20 @@ function exists({ command, since, until }: Flag, name: Command, holds: PlatformG
   return until?.command !== name || !holds[until.gate];
 }
 
+/**
+ * Node.js can open no path of other bytes: it would open or create another file.
+ * @throws Fault for a value that is not UTF-8
+ */
+export function checkTexts({ flags, positionals }: ParsedCommand): void {
+  const given = ALL_FLAGS.map(({ key, name }) => [`-${name}`, flags[key]] as const);
+  for (const [what, value] of [...given, ["an image", positionals] as const])
+    for (const text of [value].flat())
+      if (typeof text === "string" && !text.isWellFormed())
+        throw usageFault(`invalid value ${goQuote(text)} for ${what}: it is not UTF-8`, {
+          hint: "Use a name in UTF-8: rename the file, or link to it.",
+        });
+}
+
 function flagValues(env: Environment, machine: Machine, given: (flag: Flag) => FlagValue | undefined): FlagValues {
   const entries = ALL_FLAGS.map((flag) => [flag.key, given(flag) ?? define(flag, env, machine).initial]);
   return Object.fromEntries(entries);
@@ -148,7 +163,9 @@ export function parseOptions(given: ExportOptions, env: Environment, machine: Ma
   const values = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => values.get(key));
   for (const [name, value] of values) checkOption(name, value);
-  return { platformApi, machine, flags, positionals: images };
+  const command = { platformApi, machine, flags, positionals: images };
+  checkTexts(command);
+  return command;
 }
 
 /** Node.js converts such values for a child process, so callers may expect that here. */

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { posix } from "node:path";
 import { Fault } from "../errors/fault.ts";
 import { advice } from "../errors/printable.ts";
+import { fromByteString } from "../go/byte-string.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,6 +27,35 @@ const OWN = new Set([
   "TANDEM_INVOKED_AS",
   "TANDEM_OPEN_FILES",
 ]);
+
+const LOSSY = "\ufffd";
+
+/**
+ * Node.js decodes arguments and variables as UTF-8 and replaces other bytes.
+ * @param decoded without the program and its script
+ * @returns with a lone surrogate in place of each such byte (src/go/byte-string.ts)
+ */
+export function exactArguments(decoded: readonly string[]): readonly string[] {
+  const exact = decoded.some((text) => text.includes(LOSSY)) ? readExact("cmdline") : undefined;
+  return exact?.slice(-decoded.length) ?? decoded;
+}
+
+/** The same for the values of variables. */
+export function exactVariables(decoded: Environment): Environment {
+  const lossy = Object.keys(decoded).filter((name) => decoded[name]?.includes(LOSSY));
+  if (lossy.length === 0) return decoded;
+  const exact = readExact("environ") ?? [];
+  const found = lossy.map((name) => [name, exact.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1)]);
+  return { ...decoded, ...Object.fromEntries(found.filter(([, value]) => value !== undefined)) };
+}
+
+function readExact(file: "cmdline" | "environ"): readonly string[] | undefined {
+  try {
+    return readFileSync(`/proc/self/${file}`, "latin1").split("\0").slice(0, -1).map(fromByteString);
+  } catch {
+    return undefined;
+  }
+}
 
 export function givenEnvironment(variables: Environment): Environment {
   const given = new Map<string, string | undefined>();

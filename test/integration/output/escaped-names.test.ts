@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
@@ -35,6 +36,39 @@ test("the label has layers whose names are not UTF-8 as the reference writes the
   expect(labels["io.buildpacks.lifecycle.metadata"]).toMatch(
     /"a\\ufffd\\ufffd":\{[^}]*"name":"3"[^}]*\}[^}]*\},"a\\ufffd":\{[^}]*"name":"2"/,
   );
+});
+
+describe("what is not UTF-8 is refused in the words of Go's %q", () => {
+  test.each([
+    ["a number", '"-uid=$(printf "\\377")" app', /^invalid value "\\xff" for flag -uid: parse error\n/, 2],
+    [
+      "a boolean",
+      '"-daemon=$(printf "\\303\\050")" app',
+      /^invalid boolean value "\\xc3\(" for -daemon: parse error\n/,
+      2,
+    ],
+    [
+      "a path",
+      '"-app=/$(printf "\\377\\376")" app',
+      /^ERROR: invalid value "\/\\xff\\xfe" for -app: it is not UTF-8\n/,
+      3,
+    ],
+    ["an image", 'app "$(printf "a\\377")"', /^ERROR: invalid value "a\\xff" for an image: it is not UTF-8\n/, 3],
+  ])("in %s", async (_, args, message, code) => {
+    const { ended } = startProgram("sh", ["-c", `"$0" -no-color ${args}`, EXPORTER], { CNB_PLATFORM_API: "0.13" });
+    expect(await ended).toMatchObject({ exitCode: code, stderr: expect.stringMatching(message) });
+  });
+
+  test("in a variable", async () => {
+    const script = 'CNB_APP_DIR="$(printf "/\\377\\357\\277\\275")" exec "$0" -no-color app';
+    const { ended } = startProgram("sh", ["-c", script, EXPORTER], { CNB_PLATFORM_API: "0.13" });
+    expect((await ended).stderr).toMatch(/^ERROR: invalid value "\/\\xff\ufffd" for -app: it is not UTF-8\n/);
+  });
+
+  test("but U+FFFD itself is UTF-8", async () => {
+    const { ended } = startProgram(EXPORTER, ["-no-color", "-layers", "/\ufffd", "app"], { CNB_PLATFORM_API: "0.13" });
+    expect((await ended).stderr).toContain("there is no /\ufffd/analyzed.toml");
+  });
 });
 
 describe("terminal control characters are escaped", () => {
