@@ -1,6 +1,7 @@
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { compiledName } from "../src/executable/modules.ts";
 import { runtimeList } from "../src/process/environment.ts";
 import { buildParts } from "./build-parts.ts";
@@ -18,17 +19,31 @@ const dist = join(ROOT, "dist");
 
 /** @returns paths of all sources in the bundles */
 export async function build(): Promise<readonly string[]> {
-  const entries = { cli: join(ROOT, "src/cli/main.ts"), index: join(ROOT, "src/index.ts"), ...THREAD_ENTRIES };
+  const entries = { cli: join(ROOT, "src/cli/main.ts"), library: join(ROOT, "src/index.ts"), ...THREAD_ENTRIES };
   // V8 recognizes the source of compiled code by its length only.
   for (const path of globSync(join(dist, compiledName("*")))) rmSync(path);
   const files = await bundle(entries, dist);
   await bundle({ start: join(ROOT, "src/executable/built.ts") }, dist, true);
+  writeFileSync(join(dist, "index.cjs"), libraryEntry());
   await buildParts();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
   compileModules();
   warmUp();
   return files;
+}
+
+const packageSchema = z.object({ engines: z.object({ node: z.string().regex(/^>=\d+$/) }) });
+
+/** Says which Node.js the library needs: an older one cannot parse the bundle. */
+function libraryEntry(): string {
+  const document: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const least = Number(packageSchema.parse(document).engines.node.slice(2));
+  return `"use strict";
+if (parseInt(process.versions.node, 10) < ${least})
+  throw new Error("tandem needs Node.js ${least} or newer, and this is " + process.version);
+module.exports = require("./library.cjs");
+`;
 }
 
 function compileModules(): void {

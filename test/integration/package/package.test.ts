@@ -96,6 +96,17 @@ describe("a project that installs the package", () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  test("is told by the library, too, that Node.js is too old", () => {
+    const old = 'Object.defineProperty(process.versions, "node", { value: "25.9.0" });';
+    const { status, stderr } = spawnSync("node", ["-e", `${old} require("tandem")`], {
+      cwd: project,
+      env,
+      encoding: "utf8",
+    });
+    expect(stderr).toMatch(/^Error: tandem needs Node\.js 26 or newer, and this is v/m);
+    expect(status).toBe(1);
+  });
+
   test("is told to install a newer Node.js, and not to run npm ci, which the package has no lock file for", () => {
     const old = join(temporary, "old");
     mkdirSync(old);
