@@ -7,6 +7,7 @@ import { goQuote } from "../go/format.ts";
 import { parseGoBool, parseGoDecimal } from "../go/strconv.ts";
 import type { Environment } from "../process/environment.ts";
 import type { Machine } from "../process/machine.ts";
+import { areIds, MAX_ID } from "../process/privileges.ts";
 import { ALL_FLAGS, type Command, type Flag, type FlagOptions, type FlagValues } from "./flags.ts";
 import { buildHelp } from "./help.ts";
 
@@ -163,6 +164,8 @@ export function parseOptions(given: ExportOptions, env: Environment, machine: Ma
   const values = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => values.get(key));
   for (const [name, value] of values) checkOption(name, value);
+  // The command fails when it becomes that user.
+  if (!areIds(flags.uid, flags.gid)) throw usageFault(`the options uid and gid must be ids from 0 to ${MAX_ID}`);
   const command = { platformApi, machine, flags, positionals: images };
   checkTexts(command);
   return command;

@@ -65,9 +65,9 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
 }
 
 /** The kernel's highest user or group ID; the next number means "no change". */
-const MAX_ID = 0xfffffffe;
+export const MAX_ID = 0xfffffffe;
 
-function areIds(...ids: readonly number[]): boolean {
+export function areIds(...ids: readonly number[]): boolean {
   return ids.every((id) => id >= 0 && id <= MAX_ID);
 }
 

@@ -125,6 +125,12 @@ test("a failure rejects the result with the command's fault, and ends the events
   expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
 });
 
+test.each([{ uid: -1 }, { gid: 2 ** 32 - 1 }])("%j is no id of a file's owner", async (ids) => {
+  const { result } = exportImages({ images: ["registry.example/app"], ...ids }, { env: ENV });
+  const message = "the options uid and gid must be ids from 0 to 4294967294";
+  await expect(result).rejects.toMatchObject({ code: "EXPORT_ARGS_INVALID", message });
+});
+
 test("a member of the environment that does not exist is refused", async () => {
   const misspelt = { env: ENV, sginal: new AbortController().signal };
   const { result } = exportImages({ images: ["registry.example/app"] }, misspelt);
