@@ -8,7 +8,7 @@ import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
 import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
-import { messageOf } from "../errors/fault.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
 import { type Capacity, fitCapacity } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportParts, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
@@ -29,6 +29,9 @@ import { startExportThreads, warmConnections } from "./warm-up.ts";
 const POLL_INTERVAL_MS = 250;
 
 const CLOSE_TIMEOUT_MS = 1000;
+
+/** Replacements for pools of threads that died, such as of a lack of memory that may be temporary. */
+const MAX_REPLACEMENTS = 3;
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
@@ -73,6 +76,7 @@ export class EarlyExport implements EarlyWork {
   #threads: StartedThreads | undefined;
   #resources: EarlyResources | undefined;
   #builder: EarlyBuilder | undefined;
+  #replacements = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: EarlyOptions) {
@@ -154,6 +158,7 @@ export class EarlyExport implements EarlyWork {
     let isPrepared = false;
     for (;;) {
       await this.#clock.wait(POLL_INTERVAL_MS, signal);
+      if (this.#threads?.pool.isDead) await this.#dismissThreads(this.#threads);
       for (const buildpack of finished.next(builderPid)) {
         const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
         if (this.#resources === undefined) {
@@ -173,6 +178,16 @@ export class EarlyExport implements EarlyWork {
       isPrepared = true;
       this.#prepareExport(resources.analyzed);
     }
+  }
+
+  /** The next layer, or the export, starts others. */
+  async #dismissThreads({ pool }: StartedThreads): Promise<void> {
+    this.#threads = undefined;
+    this.#builder = undefined;
+    await pool.close();
+    this.#replacements += 1;
+    if (this.#replacements > MAX_REPLACEMENTS)
+      throw new Fault("EXPORT_LAYER_THREAD", `worker threads died ${this.#replacements} times`);
   }
 
   /** Spares the export the start of its connections, and of its threads if there were no layers. */

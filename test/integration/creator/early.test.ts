@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ROOT } from "../../../scripts/script.ts";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { CREATOR } from "../../support/creator/fake-build.ts";
 import { KEEPS_ACCESS_TIMES } from "../../support/files/access-times.ts";
@@ -27,6 +28,19 @@ const SMALL_JRE = layerScript("jre", SMALL);
 const JRE_ID = { layer: "early/first:jre" };
 
 const UPLOADS = /\/app\/blobs\/uploads\//;
+
+const BUNDLE = join(ROOT, "dist", "cli.cjs");
+
+/** A creator whose first worker thread dies as soon as it runs. */
+function creatorWithDyingThread(): string {
+  const directory = tempTree({
+    "kill.mjs": 'process.once("worker", (thread) => thread.once("online", () => thread.terminate()));\n',
+    creator: `#!/bin/sh\nexport TANDEM_INVOKED_AS=creator\nexec ${process.execPath} --import "\${0%/*}/kill.mjs" ${BUNDLE} "$@"\n`,
+  });
+  const program = join(directory, "creator");
+  for (const path of [directory, program]) chmodSync(path, 0o755);
+  return program;
+}
 
 function eventsFile(): string {
   return join(writableDirectory(), "events");
@@ -212,6 +226,18 @@ read -r ready < $FAKE_DIR/ready || true`;
     const run = await early.finish(running);
     expect(run.stderr).toMatch(/Using \d+ of 40 workers/);
     await sameAsWithout(early, run);
+  });
+
+  test("is built early by other threads if one has died", async () => {
+    const early = await EarlyBuild.open();
+    early.buildpacks({ first: SMALL_JRE });
+    const running = early.start({ program: creatorWithDyingThread(), flags: ["-log-level", "debug"] });
+    await early.untilUploaded(1);
+    expect(early.isSecondRunning).toBe(true);
+    const run = await early.finish(running);
+    expect(run).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("early: a worker thread died") });
+    const { image } = await early.exportWithoutEarly();
+    expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
   test("is finished by the export if the build ends while it is made", async () => {
