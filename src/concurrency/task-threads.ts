@@ -52,6 +52,8 @@ export interface TaskThreadsOptions {
   readonly filename: string;
   readonly workerData: unknown;
   readonly maxThreads: number;
+  /** Size of tasks that take as long as a thread to start. */
+  readonly startSize: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -68,6 +70,8 @@ interface Thread<Task, Reply> {
 export class TaskThreads<Task, Reply> {
   readonly #options: TaskThreadsOptions;
   readonly #threads: Thread<Task, Reply>[] = [];
+  /** Size of tasks that began on a busy thread since the last start: one long task pays for another, or many short ones. */
+  #shared = 0;
 
   constructor(options: TaskThreadsOptions) {
     this.#options = options;
@@ -75,10 +79,10 @@ export class TaskThreads<Task, Reply> {
 
   /**
    * Runs a task on the least busy thread.
-   * @param isLong true if the task pays for starting a thread
+   * @param size in the units of `startSize`
    */
-  async run(task: Task, isLong: boolean, port?: MessagePort): Promise<Reply> {
-    const thread = this.#choose(isLong);
+  async run(task: Task, size: number, port?: MessagePort): Promise<Reply> {
+    const thread = this.#choose(size);
     thread.running += 1;
     try {
       // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
@@ -111,10 +115,13 @@ export class TaskThreads<Task, Reply> {
     await Promise.all(this.#threads.map(({ pool }) => pool.destroy()));
   }
 
-  #choose(isLong: boolean): Thread<Task, Reply> {
+  #choose(size: number): Thread<Task, Reply> {
     const least = this.#threads.toSorted((a, b) => a.running - b.running)[0];
     if (least === undefined) return this.start();
-    if (!isLong || least.running === 0 || this.#threads.length >= this.#options.maxThreads) return least;
+    if (least.running === 0 || this.#threads.length >= this.#options.maxThreads) return least;
+    this.#shared += size;
+    if (this.#shared <= this.#options.startSize) return least;
+    this.#shared = 0;
     try {
       return this.start();
     } catch {

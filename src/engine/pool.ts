@@ -33,9 +33,6 @@ import { Threads, type WorkerEntries } from "./threads.ts";
 
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** Blocks that take as long to hash as a thread to start: 10 to 20 ms. */
-const LONG_DIGEST = 16;
-
 type Reply = CompressorReply | DigesterReply;
 type Done<Kind extends Reply["kind"]> = Extract<Reply, { readonly kind: Kind }>;
 
@@ -120,12 +117,12 @@ export class WorkerPool {
     const task: DigestTask = { kind, port: port2, spool: spool?.file, offset: spool?.offset ?? 0 };
     const answer = this.#takes(blocks)
       ? this.#small.digest(task)
-      : this.#awaitReply(this.#started().digest(task, blocks > LONG_DIGEST, port2));
+      : this.#awaitReply(this.#started().digest(task, blocks, port2));
     return { port: port1, done: answer.then((reply) => unwrap(reply, "digest-done")) };
   }
 
   async hashFile(path: string): Promise<DiffID> {
-    const answer = this.#started().digest({ kind: "hash-file", path }, true);
+    const answer = this.#started().digest({ kind: "hash-file", path }, Number.POSITIVE_INFINITY);
     const { sha256 } = unwrap(await this.#awaitReply(answer), "hash-file-done");
     return `sha256:${sha256}` as DiffID;
   }

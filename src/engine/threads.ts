@@ -11,6 +11,9 @@ import type {
 import { ownThreadOptions, TaskThreads } from "../concurrency/task-threads.ts";
 import { digesterCount } from "./slots.ts";
 
+/** Blocks that take as long to hash as a thread to start: 10 to 20 ms. */
+const START_BLOCKS = 16;
+
 export interface WorkerEntries {
   readonly compressor: string;
   readonly digester: string;
@@ -43,6 +46,7 @@ export class Threads {
       filename: entries.digester,
       workerData: setup,
       maxThreads: digesterCount(workers),
+      startSize: START_BLOCKS,
       onError,
     });
     this.#digesters.start();
@@ -52,8 +56,8 @@ export class Threads {
     return this.#compressors.run(task);
   }
 
-  digest(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
-    return this.#digesters.run(task, isLong, port);
+  digest(task: DigesterTask, blocks: number, port?: MessagePort): Promise<DigesterReply> {
+    return this.#digesters.run(task, blocks, port);
   }
 
   async close(): Promise<void> {

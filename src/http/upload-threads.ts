@@ -49,7 +49,7 @@ export class UploadThreads {
     // The rest of the environment may hold credentials.
     const workerData: UploaderSetup = { environment: { SSL_CERT_FILE, SSL_CERT_DIR }, connections };
     // A thread that dies fails its requests, too.
-    this.#threads = new TaskThreads({ filename, workerData, maxThreads, onError: () => undefined });
+    this.#threads = new TaskThreads({ filename, workerData, maxThreads, startSize: 0, onError: () => undefined });
   }
 
   /** False after a thread has died: the main thread then repeats its requests, and sends all others. */
@@ -84,7 +84,7 @@ export class UploadThreads {
     });
     try {
       const task = uploadTask(port2, route, rest, body, { fileDescriptor, offset });
-      const reply = await this.#threads.run(task, true, port2).catch((error: unknown) => {
+      const reply = await this.#threads.run(task, 1, port2).catch((error: unknown) => {
         this.#hasFailed = true;
         throw new HttpError("HTTP_THREAD", `the thread of the upload died: ${messageOf(error)}`);
       });

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
-import { expect, onTestFinished, test, vi } from "vitest";
-import { TaskThreads } from "../../../src/concurrency/task-threads.ts";
+import { expect, onTestFinished, test } from "vitest";
 import { loadCompression } from "../../../src/engine/compression.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
@@ -48,21 +47,6 @@ test("a thread's reply to another task is a fault", async () => {
     code: "EXPORT_INTERNAL",
     message: "a worker thread replied hash-file-done, not copy-done",
   });
-});
-
-test("a task that pays for another thread runs if none can be started", async () => {
-  const entry = join(
-    tempTree({ "held.cjs": "module.exports = () => new Promise((end) => setTimeout(end, 1, 1));" }),
-    "held.cjs",
-  );
-  const threads = new TaskThreads({ filename: entry, workerData: undefined, maxThreads: 2, onError: () => undefined });
-  onTestFinished(() => threads.close());
-  threads.start();
-  const start = vi.spyOn(threads, "start").mockImplementation(() => {
-    throw new Error("no room for a thread");
-  });
-  expect(await Promise.all([threads.run({}, true), threads.run({}, true)])).toEqual([1, 1]);
-  expect(start).toHaveBeenCalledOnce();
 });
 
 test("closing a pool fails its tasks in progress, and later ones", async () => {
