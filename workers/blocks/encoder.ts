@@ -32,7 +32,8 @@ function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { 
 }
 
 function zstdEncoder(arena: Arena, level: number): BlockEncoder {
-  const options = { params: { [constants.ZSTD_c_compressionLevel]: level } };
+  // Room for the whole output: zstd writes it at once, and Node.js joins no chunks.
+  const options = { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: arena.needs.outputCapacity };
   return {
     encode(slot, length) {
       const frame = zstdCompressSync(rawBytes(arena, slot, length), options);
