@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { z } from "zod";
 import type { LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import { Fault } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import { goQuote } from "../go/format.ts";
 import { INTERPRETED } from "../go/json-decode.ts";
 import type { Logger } from "../logger.ts";
@@ -83,6 +83,7 @@ export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
 
 function hintFor(path: string): string {
   if (path === "") return "Name the analyzer's analyzed.toml in -analyzed, which is empty, or leave the flag out.";
-  if (existsSync(path)) return advice`Run the analyzer again: ${path} must have a table [run-image] with a reference.`;
-  return advice`Run the analyzer first: there is no ${path}. If it is elsewhere, name it in -analyzed, or its directory in -layers.`;
+  if (existsSync(path))
+    return hintLine`Run the analyzer again: ${path} must have a table [run-image] with a reference.`;
+  return hintLine`Run the analyzer first: there is no ${path}. If it is elsewhere, name it in -analyzed, or its directory in -layers.`;
 }

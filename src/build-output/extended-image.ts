@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gates } from "../cnb/api.ts";
 import { blobPath, hasBlob, readBlob, readDocument } from "../destinations/layout/blobs.ts";
 import { Fault, failTo, withContext, withDefaultHint } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
@@ -41,7 +41,7 @@ async function readExtendedImage({ platformApi, extendedDir }: ExtensionSettings
     const manifest = parseManifest(await readBlob(path, digest));
     return { path, manifest, config: parseImageConfig(await readBlob(path, manifest.config.digest), path) };
   } catch (error) {
-    throw withDefaultHint(error, `Run the extender again: the image that it left in ${path} cannot be read.`);
+    throw withDefaultHint(error, hintLine`Run the extender again: the image that it left in ${path} cannot be read.`);
   }
 }
 
@@ -100,7 +100,7 @@ export async function readExtendedConfig(
     const image = await readExtendedImage(settings);
     if (image === undefined)
       throw new Fault("EXPORT_LAYOUT_MISSING", "missing extended run image", {
-        hint: advice`Run the extender again: analyzed.toml marks the run image as extended, but ${settings.extendedDir}/run is empty.`,
+        hint: hintLine`Run the extender again: analyzed.toml marks the run image as extended, but ${settings.extendedDir}/run is empty.`,
       });
     if (!settings.daemon) logger.debug("Using config from extensions...");
     return image.config.config;

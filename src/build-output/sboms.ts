@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, readdir, readlink, rm, rmdir, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Fault, withContext } from "../errors/fault.ts";
-import { advice, printableLine } from "../errors/printable.ts";
+import { hintLine, printableLine } from "../errors/printable.ts";
 import { makeDirectories } from "../files/directories.ts";
 import { type ByteString, fromByteString, fsPath, joinPath, toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
@@ -141,7 +141,7 @@ async function listSboms(directory: string, logger: Logger): Promise<ByteString[
   } catch (error) {
     logger.warn(`Failed to list contents of directory ${directory}`);
     throw pathFault(CODE, "open", directory, error, {
-      hint: advice`Correct -launcher-sbom, or leave it out: ${directory} must be a directory that can be read.`,
+      hint: hintLine`Correct -launcher-sbom, or leave it out: ${directory} must be a directory that can be read.`,
     });
   }
 }

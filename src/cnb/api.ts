@@ -1,5 +1,5 @@
 import { Fault } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
 export interface ApiVersion {
@@ -135,6 +135,6 @@ export function checkBuildpackApis(
 function buildpackApiFault(message: string, buildpack: string): Fault {
   return new Fault("EXPORT_API_BUILDPACK", message, {
     exitCode: EXIT_CODES.buildpackApi,
-    hint: advice`Use a version of ${buildpack} whose Buildpack API is one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
+    hint: hintLine`Use a version of ${buildpack} whose Buildpack API is one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
   });
 }

@@ -100,7 +100,7 @@ export interface AppDestination {
   readonly repository: RegistryRepository | undefined;
   readonly blobFiles: BlobFiles;
   openRunImage(signal: AbortSignal): Promise<RunImage>;
-  /** @returns the fault of an image that {@link isUnreadable}; undefined if there is none */
+  /** @returns undefined if there is none; the fault, if it is unreadable */
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | Fault | undefined>;
   openLaunchCache(hashFile: HashFile): Promise<void>;
   checkAccess(signal: AbortSignal): Promise<void>;
@@ -140,13 +140,13 @@ export function layerTypeUpon(image: SourceImage, mediaType: string, compression
   return newLayerMediaType(mediaType, compression);
 }
 
-export function noLayers(destination: string): Fault {
+export function noLayersFault(destination: string): Fault {
   return new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination });
 }
 
-/** Like {@link noLayers} in a daemon or a layout: the reference opens such a run image, and fails later. */
-export function noTopLayer(destination: string): Fault {
-  const fault = withContext("get run image top layer SHA", noLayers(destination));
+/** {@link noLayersFault} for a daemon or a layout, where the reference opens such a run image and fails later. */
+export function noTopLayerFault(destination: string): Fault {
+  const fault = withContext("get run image top layer SHA", noLayersFault(destination));
   return failTo("export", fault, EXIT_CODES.exportFailed);
 }
 

@@ -17,8 +17,8 @@ export function printableLine(text: string): string {
   return printable(text).replaceAll("\n", escapeCharacter);
 }
 
-/** The template of a hint: what is put in gets no line of its own, so only the template's own line feeds remain. */
-export function advice(template: TemplateStringsArray, ...values: readonly string[]): string {
+/** Tag of a hint's template. Escapes the values, so that no external text can imitate a log line. */
+export function hintLine(template: TemplateStringsArray, ...values: readonly string[]): string {
   return String.raw({ raw: template }, ...values.map(printableLine));
 }
 

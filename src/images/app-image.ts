@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { formatApiVersion, type PlatformApi } from "../cnb/api.ts";
 import type { BuildMetadata } from "../cnb/build-metadata.ts";
 import { Fault } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import type { Logger } from "../logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -42,7 +42,7 @@ export function chooseEntrypoint(
 
 function knownTypes(types: readonly string[]): string {
   if (types.length === 0) return "Leave out -process-type (CNB_PROCESS_TYPE): the build has no process types.";
-  return advice`Give one of the known process types with -process-type (CNB_PROCESS_TYPE): ${types.join(", ")}.`;
+  return hintLine`Give one of the known process types with -process-type (CNB_PROCESS_TYPE): ${types.join(", ")}.`;
 }
 
 export interface EnvironmentInputs {

@@ -1,7 +1,7 @@
 import type { PlatformGate } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import { parseGoDuration } from "../go/duration.ts";
 import type { FlagTypes } from "../go/flag.ts";
 import { parseEventTarget } from "../observe/event-writer.ts";
@@ -266,7 +266,7 @@ function parseLogLevel(text: string): (typeof LEVELS)[keyof typeof LEVELS] {
   for (const [name, level] of Object.entries(LEVELS)) if (name === word) return level;
   throw new Fault("EXPORT_ARGS_INVALID", "failed to parse log level: invalid level", {
     exitCode: EXIT_CODES.failed,
-    hint: advice`Set -log-level (CNB_LOG_LEVEL), which is '${text}', to one of ${Object.keys(LEVELS).join(", ")}.`,
+    hint: hintLine`Set -log-level (CNB_LOG_LEVEL), which is '${text}', to one of ${Object.keys(LEVELS).join(", ")}.`,
   });
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { posix } from "node:path";
 import { Fault } from "../errors/fault.ts";
-import { advice } from "../errors/printable.ts";
+import { hintLine } from "../errors/printable.ts";
 import { fromByteString } from "../go/byte-string.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -31,16 +31,16 @@ const OWN = new Set([
 const LOSSY = "\ufffd";
 
 /**
- * Node.js decodes arguments and variables as UTF-8 and replaces other bytes.
+ * Arguments in which each byte that is not UTF-8 is a lone surrogate (src/go/byte-string.ts). Node.js has replaced such
+ * bytes in `decoded`.
  * @param decoded without the program and its script
- * @returns with a lone surrogate in place of each such byte (src/go/byte-string.ts)
  */
 export function exactArguments(decoded: readonly string[]): readonly string[] {
   const exact = decoded.some((text) => text.includes(LOSSY)) ? readExact("cmdline") : undefined;
   return exact?.slice(-decoded.length) ?? decoded;
 }
 
-/** The same for the values of variables. */
+/** {@link exactArguments} for the values of variables. */
 export function exactVariables(decoded: Environment): Environment {
   const lossy = Object.keys(decoded).filter((name) => decoded[name]?.includes(LOSSY));
   if (lossy.length === 0) return decoded;
@@ -100,7 +100,7 @@ export function workingDirectory(): string {
 export function absolutePath(cwd: string, path: string): string {
   if (cwd === "" && !posix.isAbsolute(path))
     throw new Fault("EXPORT_ARGS_CWD", "getwd: no such file or directory", {
-      hint: advice`The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
+      hint: hintLine`The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
     });
   return posix.resolve(cwd, path);
 }

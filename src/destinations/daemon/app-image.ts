@@ -19,7 +19,7 @@ import {
   type ExistingContent,
   type LayerContent,
   NO_BLOB_FILES,
-  noTopLayer,
+  noTopLayerFault,
   type RunImage,
   type SavedImage,
   type SourceImage,
@@ -205,7 +205,7 @@ export class DaemonApp implements AppDestination {
           hint: `Pull it into the daemon at ${destination} first.`,
         }),
       );
-    if (image.config.rootfs.diff_ids.length === 0) throw noTopLayer(destination);
+    if (image.config.rootfs.diff_ids.length === 0) throw noTopLayerFault(destination);
     return new DaemonRunImage(image);
   }
 
@@ -239,7 +239,7 @@ export class DaemonApp implements AppDestination {
         `Sending all layers to the daemon, which rejected the image without them: ${messageOf(error)}`,
       );
       return await this.#complete(this.#newLoad(signal), image, complete(), signal).catch((again: unknown) => {
-        // A daemon that stopped during the load is the failure, rather than that nothing listens since.
+        // Reports that the daemon stopped during the load, not that nothing listens any more.
         const isGone = isDisconnection(error) && isDockerFault(again) && isDisconnection(again);
         throw isGone ? error : again;
       });

@@ -1,6 +1,7 @@
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { BlobFiles } from "../../engine/layer.ts";
 import { Fault, failTo, withDefaultHint } from "../../errors/fault.ts";
+import { hintLine } from "../../errors/printable.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
@@ -13,7 +14,7 @@ import {
   describeLayer,
   type LayerContent,
   type MadeContent,
-  noTopLayer,
+  noTopLayerFault,
   type RunImage,
   type SavedImage,
   type SavedName,
@@ -81,15 +82,16 @@ export class LayoutApp implements AppDestination {
 
   async openRunImage(): Promise<RunImage> {
     const path = this.#runImagePath();
-    let image: RunImage;
-    try {
-      // Fails before any work starts if the run image cannot be extended.
-      image = new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
-    } catch (error) {
-      throw cannotOpen(path, error);
-    }
-    if (image.layers.length === 0) throw noTopLayer(image.name);
+    const image = await this.#readRunImage(path).catch((error: unknown) => {
+      throw openFault(path, error);
+    });
+    if (image.layers.length === 0) throw noTopLayerFault(image.name);
     return image;
+  }
+
+  /** Fails before any work starts if the run image cannot be extended. */
+  async #readRunImage(path: string): Promise<RunImage> {
+    return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
   }
 
   async openPreviousImage(): Promise<SourceImage | undefined> {
@@ -99,7 +101,7 @@ export class LayoutApp implements AppDestination {
       const image = await findImage(path);
       return image && new LayoutSource(image);
     } catch (error) {
-      throw cannotOpen(path, error);
+      throw openFault(path, error);
     }
   }
 
@@ -237,7 +239,7 @@ function isLayoutFault(error: unknown): error is Fault {
 }
 
 /** The reference's message does not always name the layout. */
-function cannotOpen(path: string, error: unknown): Fault {
-  const hint = `Write one whole image to the layout ${path}, e.g. with skopeo copy.`;
+function openFault(path: string, error: unknown): Fault {
+  const hint = hintLine`Write one complete image to the layout ${path}, e.g. with skopeo copy.`;
   return failTo("create new app image", withDefaultHint(error, hint));
 }

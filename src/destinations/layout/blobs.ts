@@ -4,7 +4,7 @@ import { chmod, copyFile, link, lstat, open, rename, rm, stat } from "node:fs/pr
 import { join } from "node:path";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
-import { advice } from "../../errors/printable.ts";
+import { hintLine } from "../../errors/printable.ts";
 import { syncFile, writeDurably } from "../../files/durable-file.ts";
 import { isNotExist, isSystemError, pathFault } from "../../go/errno.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -131,7 +131,7 @@ export async function copyBlob(
   if (found !== size)
     throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
       destination: root,
-      hint: advice`Write that layout again: ${blobPath(from, digest)} does not match its descriptor.`,
+      hint: hintLine`Write that layout again: ${blobPath(from, digest)} does not match its descriptor.`,
     });
   await written(blobPath(root, digest), () =>
     underTemporaryName(root, digest, async (temporary) => {
@@ -210,7 +210,7 @@ export function writeFault(operation: string, path: string, error: unknown): Fau
   // The error of a rename(2) also names its target; `path` may be the temporary file.
   const target = isDirectory && "dest" in error && typeof error.dest === "string" ? error.dest : path;
   const hint = isDirectory
-    ? advice`Remove the directory ${target}, which is in the place of a file of the layout.`
+    ? hintLine`Remove the directory ${target}, which is in the place of a file of the layout.`
     : undefined;
   return pathFault("EXPORT_LAYOUT_WRITE", operation, target, error, { hint });
 }

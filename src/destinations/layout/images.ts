@@ -1,6 +1,6 @@
 import { join, posix } from "node:path";
 import { Fault, withContext } from "../../errors/fault.ts";
-import { advice } from "../../errors/printable.ts";
+import { hintLine } from "../../errors/printable.ts";
 import { isNotExist } from "../../go/errno.ts";
 import { type Descriptor, DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/descriptor.ts";
 import { type Digest, digestProblem, parseDigest } from "../../oci/digest.ts";
@@ -55,7 +55,7 @@ export async function openImage(path: string): Promise<LayoutImage> {
   if (image !== undefined) return image;
   throw new Fault("EXPORT_LAYOUT_MISSING", `no OCI layout at ${path}`, {
     destination: path,
-    hint: advice`Check the path: there is no ${join(path, "index.json")}.`,
+    hint: hintLine`Check the path: there is no ${join(path, "index.json")}.`,
   });
 }
 

@@ -1,4 +1,4 @@
-import { layerTypeUpon, noLayers, type RunImage } from "../destination.ts";
+import { layerTypeUpon, noLayersFault, type RunImage } from "../destination.ts";
 import { ManifestImage } from "../manifest-image.ts";
 import type { RemoteImage } from "./image.ts";
 import type { RegistryRepository } from "./repository.ts";
@@ -18,6 +18,6 @@ export class RegistryRunImage extends RegistryImage implements RunImage {
   constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
     super(repository, image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
-    if (this.layers.length === 0) throw noLayers(this.name);
+    if (this.layers.length === 0) throw noLayersFault(this.name);
   }
 }

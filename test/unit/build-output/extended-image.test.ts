@@ -129,6 +129,16 @@ describe("an invalid extended image is rejected", () => {
     expect(await rejectionOf(read(extended))).toMatchObject({ message: expect.stringMatching(message) });
   });
 
+  test("with a hint that a line break in its path leaves on one line", async () => {
+    const extended = join(tempTree(), "a\nb");
+    const path = writeExtendedLayout(extended, [BASE, APT]);
+    writeIndex(path, []);
+    const shown = path.replace("\n", "\\n");
+    expect(await rejectionOf(read(extended))).toMatchObject({
+      hint: `Run the extender again: the image that it left in ${shown} cannot be read.`,
+    });
+  });
+
   test("a modified manifest", async () => {
     const extended = tempTree();
     const path = writeExtendedLayout(extended, [BASE, APT]);
