@@ -107,17 +107,19 @@ async function ask(
 ): Promise<{ inspect: Inspect; history: History } | undefined> {
   const query = platformQuery(platform);
   const path = `/images/${encodeName(name)}`;
-  let asking = "inspecting";
-  try {
-    const inspect = await docker.json({ method: "GET", path: `${path}/json`, query }, inspectType, signal);
-    asking = "get history for";
-    const history = await docker.json({ method: "GET", path: `${path}/history`, query }, historyType, signal);
-    return { inspect, history };
-  } catch (error) {
+  const failedTo = (action: string) => (error: unknown) => {
     signal.throwIfAborted();
     if (isUnknown(error)) return undefined;
-    throw withContext(`${asking} image ${goQuote(name)}`, error);
-  }
+    throw withContext(`${action} image ${goQuote(name)}`, error);
+  };
+  const inspect = await docker
+    .json({ method: "GET", path: `${path}/json`, query }, inspectType, signal)
+    .catch(failedTo("inspecting"));
+  if (inspect === undefined) return undefined;
+  const history = await docker
+    .json({ method: "GET", path: `${path}/history`, query }, historyType, signal)
+    .catch(failedTo("get history for"));
+  return history && { inspect, history };
 }
 
 /** Podman looks up an unknown ID as a name, and then rejects it as invalid. */
