@@ -168,7 +168,7 @@ function unreadable(what: string, problem: string): Fault {
 async function findConfig(environment: Environment, home: string, onDropped: OnDropped): Promise<string | undefined> {
   const isFile = async (path: string | undefined): Promise<boolean> => {
     const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
-    // Made by a container runtime for a bind mount whose source is missing.
+    // Container runtimes create one for a bind mount whose source is missing.
     if (found?.isDirectory()) onDropped(new Fault("EXPORT_AUTH_CONFIG", `open ${path}: is a directory`));
     return found !== undefined && !found.isDirectory();
   };
@@ -178,7 +178,8 @@ async function findConfig(environment: Environment, home: string, onDropped: OnD
   // A quirk of the reference: the file in the home directory enables Docker's config, and DOCKER_CONFIG selects which
   // one is loaded.
   const [isAtHome, isNamed] = [await isFile(atHome), await isFile(named)];
-  if (isAtHome || isNamed) return named === undefined || isNamed ? (named ?? atHome) : undefined;
+  if (isNamed) return named;
+  if (isAtHome) return named === undefined ? atHome : undefined;
   const others = [
     REGISTRY_AUTH_FILE || undefined,
     XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, "containers", "auth.json") : undefined,

@@ -22,8 +22,9 @@ import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 
 /**
- * `previous` is also undefined for an image whose layers cannot be trusted, about which `damage` is the warning; the
- * reference uses them unchecked. `all` rejects with the first failure in the reference's order.
+ * `previous` is also undefined for an image that cannot be read, or whose layers cannot be trusted: `damage` is the
+ * warning about it. The reference uses such layers unchecked. `all` rejects with the first failure in the reference's
+ * order.
  */
 export interface OpeningImages {
   readonly cache: OpeningCache;
@@ -46,9 +47,9 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
   const damage = tasks.fork(async () => {
     const image = await found;
     if (image === undefined) return undefined;
-    const isFound = !(image instanceof Fault);
-    const reason = isFound ? appImageDamage(image, await runImage) : image.message;
-    const name = isFound ? image.name : context.analyzed.previousImage;
+    const isUnreadable = image instanceof Fault;
+    const name = isUnreadable ? context.analyzed.previousImage : image.name;
+    const reason = isUnreadable ? image.message : appImageDamage(image, await runImage);
     return reason && `Not reusing layers of the previous image ${name}: ${reason}`;
   });
   const previous = tasks.fork(async () => {
