@@ -55,7 +55,7 @@ export async function askCredentialHelper(
 
 function describeExit(code: number | null): string {
   if (code === null) return "it was stopped";
-  // A shell's, and that of env(1) in the first line of a script.
+  // Shells exit with it, and env(1) in the first line of a script.
   return code === 127 ? "exit status 127: a program that it needs is not found" : `exit status ${code}`;
 }
 

@@ -60,7 +60,10 @@ export async function runExporterWith(
   await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
 }
 
-/** The library's second argument may come from a caller without types. @returns undefined if it is valid */
+/**
+ * Checks the library's second argument, which may come from a caller without types.
+ * @returns undefined if it is valid
+ */
 export function environmentFault(given: unknown): Fault | undefined {
   if (!isObject(given)) return usageFault("the environment must be an object");
   if (given.env !== undefined && !isObject(given.env)) return usageFault("the environment's env must be an object");
@@ -68,7 +71,7 @@ export function environmentFault(given: unknown): Fault | undefined {
   if (unknown !== undefined) return usageFault(`unknown member ${unknown} of the environment`);
   for (const name of ["cwd", "home"]) {
     const path = given[name];
-    // What is relative here depends on the working directory of the process, not on the caller's.
+    // A relative path would depend on the working directory of the process.
     if (path !== undefined && !(typeof path === "string" && posix.isAbsolute(path)))
       return usageFault(`the environment's ${name} must be an absolute path`);
   }

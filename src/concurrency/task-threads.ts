@@ -52,7 +52,7 @@ export interface TaskThreadsOptions {
   readonly filename: string;
   readonly workerData: unknown;
   readonly maxThreads: number;
-  /** Size of tasks that take as long as a thread to start. */
+  /** Size of tasks that take as long as the start of a thread. */
   readonly startSize: number;
   readonly onError: (error: unknown) => void;
 }
@@ -70,8 +70,8 @@ interface Thread<Task, Reply> {
 export class TaskThreads<Task, Reply> {
   readonly #options: TaskThreadsOptions;
   readonly #threads: Thread<Task, Reply>[] = [];
-  /** Size of tasks that began on a busy thread since the last start: one long task pays for another, or many short ones. */
-  #shared = 0;
+  /** Size of the tasks that went to a busy thread since the last start: one long task, or many short ones, start another. */
+  #sharedSize = 0;
 
   constructor(options: TaskThreadsOptions) {
     this.#options = options;
@@ -119,9 +119,9 @@ export class TaskThreads<Task, Reply> {
     const least = this.#threads.toSorted((a, b) => a.running - b.running)[0];
     if (least === undefined) return this.start();
     if (least.running === 0 || this.#threads.length >= this.#options.maxThreads) return least;
-    this.#shared += size;
-    if (this.#shared <= this.#options.startSize) return least;
-    this.#shared = 0;
+    this.#sharedSize += size;
+    if (this.#sharedSize <= this.#options.startSize) return least;
+    this.#sharedSize = 0;
     try {
       return this.start();
     } catch {

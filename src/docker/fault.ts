@@ -17,7 +17,7 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Fault && (error.code === DOCKER_NOT_FOUND || error.code === REFUSED);
 }
 
-/** Without an answer of the daemon. */
+/** The connection failed, or broke before the daemon responded. */
 export function isDisconnection(fault: Fault): boolean {
   return DISCONNECTIONS.has(fault.code);
 }

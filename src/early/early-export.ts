@@ -30,7 +30,7 @@ const POLL_INTERVAL_MS = 250;
 
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** Replacements for pools of threads that died, such as of a lack of memory that may be temporary. */
+/** How often threads are replaced after one died, for example because memory was short for a while. */
 const MAX_REPLACEMENTS = 3;
 
 const FIRST_RETRY_MS = 1000;

@@ -11,7 +11,7 @@ import type {
 import { ownThreadOptions, TaskThreads } from "../concurrency/task-threads.ts";
 import { digesterCount } from "./slots.ts";
 
-/** Blocks that take as long to hash as a thread to start: 10 to 20 ms. */
+/** Hashing so many blocks takes as long as the start of a thread: 10 to 20 ms. */
 const START_BLOCKS = 16;
 
 export interface WorkerEntries {

@@ -79,10 +79,10 @@ class CacheLayers {
   readonly #signal: AbortSignal;
   readonly #started = new Map<CacheLayerStep, Promise<CacheLayer>>();
 
-  constructor(own: CacheExport, tasks: TaskScope) {
-    this.#export = own;
+  constructor(cacheExport: CacheExport, tasks: TaskScope) {
+    this.#export = cacheExport;
     this.#signal = tasks.signal;
-    for (const step of own.plan.steps) {
+    for (const step of cacheExport.plan.steps) {
       if (step.kind !== "layer") continue;
       const started = tasks.fork(() => this.#start(step));
       // The scope ends after the last write into the cache.

@@ -1,11 +1,11 @@
-/** Of an HTTP authentication (RFC 9110 section 11.6.1). */
+/** A challenge of HTTP authentication (RFC 9110 section 11.6.1). */
 export interface Challenge {
   /** Case-insensitive. */
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** A word that is not the name of a parameter. */
+/** A token that is not the name of a parameter. */
 const SCHEME = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?![!#$%&'*+\-.^_`|~0-9A-Za-z]|[ \t]*=)/y;
 const SEPARATORS = /[\s,]*/y;
 const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;

@@ -173,32 +173,32 @@ function shakeHands(
   const tls = startTls(tlsOptions);
   // Node.js reports an alert after the handshake without closing the connection, and its end would hide the alert.
   tls.on("error", () => tls.destroy());
-  let own: X509Certificate | undefined;
-  // Node.js verifies the chain at this event, and has none any more after an error.
-  tls.prependOnceListener("secure", () => (own = tls.getPeerX509Certificate()));
+  let certificate: X509Certificate | undefined;
+  // Node.js verifies the chain in its own listener, and no longer has it after an error.
+  tls.prependOnceListener("secure", () => (certificate = tls.getPeerX509Certificate()));
   tls.on("session", (latest) => sessions.set(serverOf(address), latest));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
     // Node.js sets it for every failed verification; most have no code of their own.
     const hasBadCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
-    if (!hasBadCertificate) throw hungUp(error) ?? error;
+    if (!hasBadCertificate) throw handshakeHangUp(error) ?? error;
     if (error instanceof HttpError) throw error;
     const code = String(tls.authorizationError);
-    const chain = chainOf(own);
+    const chain = chainOf(certificate);
     const details = { hasBadCertificate, unreadRoots: unreadRoots(), ...issuerOf(chain) };
     throw new HttpError(code, certificateFailure(code, messageOf(error), chain), details);
   });
 }
 
-/** @returns undefined unless the server ended the connection during a handshake */
-function hungUp(error: unknown): HttpError | undefined {
+/** @returns undefined unless the server ended the connection during the handshake */
+function handshakeHangUp(error: unknown): HttpError | undefined {
   if (error instanceof HttpError && error.code === "HTTP_EOF")
     return new HttpError(error.code, error.message, { isInHandshake: true });
   if (!Error.isError(error) || !("code" in error)) return undefined;
   if (isSystemError(error, "ECONNRESET", "EPIPE"))
     return new HttpError(error.code, error.message, { isInHandshake: true });
-  // Node.js calls an orderly end a reset, without a system call.
+  // Node.js reports an orderly end as a reset, but not as a system error.
   return error.code === "ECONNRESET" ? new HttpError("HTTP_EOF", "EOF", { isInHandshake: true }) : undefined;
 }
 

@@ -11,11 +11,11 @@ export class HttpError extends Error {
   readonly data?: string;
   /** The certificate of the server failed its verification. */
   readonly hasBadCertificate?: boolean;
-  /** Who signed the last certificate that the server sent. */
+  /** The issuer of the last certificate that the server sent. */
   readonly issuer?: string;
-  /** The server sent no certificate but its own, which another has signed. */
+  /** The server sent only its own certificate, which is not self-signed. */
   readonly isWithoutIssuer?: boolean;
-  /** Why the certificates that the user named are not trusted. */
+  /** Why `SSL_CERT_FILE` or `SSL_CERT_DIR` has no effect. */
   readonly unreadRoots?: string | undefined;
   /** The connection ended before its TLS handshake did. */
   readonly isInHandshake?: boolean;

@@ -12,15 +12,15 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
  * characters, there is no proxy. An empty host before a port is this machine (net/dial.go, `Dial`). A proxy of an
  * unknown scheme that names a port is used as an HTTP proxy (net/http/transport.go, `dialConn`).
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
- * a port; for a port above 65535; for a login with characters that end a URL's host, of which a part would be taken for
- * the host, and shown
+ * a port; for a port above 65535; for a login with a character that ends a URL's host: a part of the login would be
+ * taken for the host, and shown
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const value = environment[name] || environment[name.toLowerCase()] || "";
   if (value === "" || /^ |\p{Cc}/u.test(value)) return undefined;
   const isDirect = !usesProxy(url, environment.NO_PROXY || environment.no_proxy || "");
-  if (!isDirect && LOGIN_AFTER_HOST.test(value.replace(SCHEME, "")))
+  if (!isDirect && HOST_ENDS_IN_LOGIN.test(value.replace(SCHEME, "")))
     throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: ${name} is not the URL of a proxy`, {
       hint: `Write special characters in the user and the password of ${name} as %XX: # as %23, / as %2F, ? as %3F, \\ as %5C.`,
     });
@@ -50,8 +50,8 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
 
 const SCHEME = /^[a-z][a-z\d+.-]*:\/\//i;
 
-/** A character that ends login and host, before an `@`. */
-const LOGIN_AFTER_HOST = /^[^/?#\\]*[/?#\\].*@/;
+/** A character that ends the host of a URL, and an `@` after it. */
+const HOST_ENDS_IN_LOGIN = /^[^/?#\\]*[/?#\\].*@/;
 
 /** After scheme, login and host. */
 const PORT = /^(?:[a-z][a-z\d+.-]*:\/\/)?[^/?#]*:(\d+)(?:[/?#]|$)/i;

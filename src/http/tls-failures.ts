@@ -44,17 +44,17 @@ export function certificateFailure(code: string, reason: string, chain: readonly
   return `tls: failed to verify certificate: x509: ${goReason}${period === undefined ? "" : `: ${period}`}`;
 }
 
-/** With the machine's time, because that is often what is wrong. */
+/** Gives the machine's time, too: a wrong clock is a frequent cause. */
 function outOfPeriod(chain: readonly X509Certificate[]): string | undefined {
   const now = new Date();
   for (const { validFromDate: begin, validToDate: end } of chain) {
-    if (now < begin) return `current time ${shownTime(now)} is before ${shownTime(begin)}`;
-    if (now > end) return `current time ${shownTime(now)} is after ${shownTime(end)}`;
+    if (now < begin) return `current time ${formatTime(now)} is before ${formatTime(begin)}`;
+    if (now > end) return `current time ${formatTime(now)} is after ${formatTime(end)}`;
   }
   return undefined;
 }
 
-function shownTime(time: Date): string {
+function formatTime(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`;
 }
 
@@ -67,7 +67,7 @@ export function chainOf(own: X509Certificate | undefined): readonly X509Certific
 
 const MAX_CHAIN = 16;
 
-/** Who is to be trusted, or is missing. */
+/** The CA to trust, or the intermediate CA whose certificate the server does not send. */
 export function issuerOf(chain: readonly X509Certificate[]): Pick<HttpError, "issuer" | "isWithoutIssuer"> {
   const last = chain.at(-1);
   if (last === undefined) return {};

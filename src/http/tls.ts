@@ -152,7 +152,7 @@ const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
  * 1024 bits (security level 1; OpenSSL's default requires 2048), servers without secure renegotiation (RFC 5746: old
  * firewalls and load balancers; this client never renegotiates), and any trusted certificate as the end of a chain,
  * even an intermediate or the server's own.
- * @param roots the variables that name the certificates, if any do
+ * @param roots variables that the certificates were read from
  */
 export function tlsSettings(
   certificates: Certificates,
@@ -179,7 +179,7 @@ export function trustedAuthorities(environment: RootVariables, places?: RootPlac
 
 const NOWHERE: RootPlaces = { bundles: [], directories: [] };
 
-/** Why a variable has no effect, which is no error by itself, as in Go. */
+/** Why one of the variables has no effect. As in Go, this alone is not an error. */
 function unreadRoots({ SSL_CERT_FILE, SSL_CERT_DIR }: RootVariables): string | undefined {
   if (SSL_CERT_FILE && readTrustedRoots({ SSL_CERT_FILE }, NOWHERE) === undefined)
     return `SSL_CERT_FILE: ${readFailure(SSL_CERT_FILE) ?? `${SSL_CERT_FILE} has no certificate in PEM format`}`;

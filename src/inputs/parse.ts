@@ -103,7 +103,7 @@ function exists({ command, since, until }: Flag, name: Command, holds: PlatformG
 }
 
 /**
- * Node.js can open no path of other bytes: it would open or create another file.
+ * Node.js encodes paths in UTF-8, so that a path of other bytes would name another file.
  * @throws Fault for a value that is not UTF-8
  */
 export function checkTexts({ flags, positionals }: ParsedCommand): void {
@@ -164,7 +164,7 @@ export function parseOptions(given: ExportOptions, env: Environment, machine: Ma
   const values = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => values.get(key));
   for (const [name, value] of values) checkOption(name, value);
-  // The command fails when it becomes that user.
+  // The command fails when it switches to such a user.
   if (!areIds(flags.uid, flags.gid)) throw usageFault(`the options uid and gid must be ids from 0 to ${MAX_ID}`);
   const command = { platformApi, machine, flags, positionals: images };
   checkTexts(command);

@@ -31,7 +31,10 @@ export function childCommand(program: string, args: readonly string[], path: str
   return { program: SHELL, args: ["-c", 'ulimit -Sn "$1"; shift; exec "$@"', "sh", givenOpenFiles, found, ...args] };
 }
 
-/** Like Go's exec.LookPath: a file that may be executed, by its path or in a directory of PATH that does not depend on the working directory. */
+/**
+ * Like Go's exec.LookPath: an executable file, given by its path or found in PATH, of which relative directories are
+ * ignored.
+ */
 export function findProgram(program: string, path = ""): string | undefined {
   if (program.includes("/")) return isExecutable(program) ? program : undefined;
   return path
@@ -42,8 +45,8 @@ export function findProgram(program: string, path = ""): string | undefined {
 }
 
 /**
- * Why execve(2) does not find a program that is there.
- * @returns undefined if its interpreter can be executed
+ * Why execve(2) fails for a script whose interpreter cannot be executed; its error does not name the interpreter.
+ * @returns undefined for any other program
  */
 export function interpreterFlaw(program: string): string | undefined {
   const [, interpreter] = /^#![ \t]*(\S+)/.exec(beginningOf(program)) ?? [];
@@ -52,7 +55,7 @@ export function interpreterFlaw(program: string): string | undefined {
     : `${program} needs ${interpreter}, which is missing or cannot be executed`;
 }
 
-/** At least what Linux reads of a script to find its interpreter. */
+/** Linux looks for the interpreter in as many bytes. */
 function beginningOf(path: string): string {
   const bytes = Buffer.alloc(256);
   try {

@@ -32,13 +32,13 @@ function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { 
 }
 
 function zstdEncoder(arena: Arena, level: number): BlockEncoder {
-  // Room for the whole output: zstd writes it at once, and Node.js joins no chunks.
+  // One chunk holds the whole output, so that Node.js does not join several.
   const options = { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: arena.needs.outputCapacity };
   return {
     encode(slot, length) {
       const frame = zstdCompressSync(rawBytes(arena, slot, length), options);
       const written = frame.copy(outputBytes(arena, slot, frame.length));
-      // Frees it now. V8 counts little of such memory, and would keep up to 30 MB in each thread.
+      // Frees the frame now: V8 hardly counts such memory, and would keep up to 30 MB of it in each thread.
       frame.buffer.transfer(0);
       return written;
     },

@@ -9,8 +9,8 @@ import { type Owner, readLink, readNames, scanParents } from "./walk.ts";
 /** Paths per update of the hashes: one update per path would take longer than its lstat. */
 const CHUNK = 1024;
 
-/** What {@link TreeStamper} keeps of `lstat`, besides the path and a link's target. */
-const NUMBERS = 10;
+/** Numbers of a path that {@link TreeStamper} takes from lstat(2). */
+const STAT_NUMBERS = 10;
 
 export function scanStamped(source: StampedScanTask["source"], maxEntries?: number): StampedScan {
   const stamper = new TreeStamper(source);
@@ -48,7 +48,7 @@ class TreeStamper implements TreeObserver {
   /** By inode number, how many names of a file are still to be found in the tree. */
   readonly #missingNames = new Map<bigint, bigint>();
   readonly #inodes: bigint[] = [];
-  readonly #numbers = new BigInt64Array(CHUNK * NUMBERS);
+  readonly #numbers = new BigInt64Array(CHUNK * STAT_NUMBERS);
   #names = "";
   #count = 0;
   #changedNs = 0n;
@@ -77,8 +77,8 @@ class TreeStamper implements TreeObserver {
   addStats(path: ByteString, stats: BigIntStats, linkName: ByteString): void {
     const { mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs } = stats;
     this.#names += `${path}\0${linkName}\0`;
-    // As text, the numbers would take as long as their lstat.
-    this.#numbers.set([mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs], this.#count * NUMBERS);
+    // Formatting the numbers as text would take as long as their lstat.
+    this.#numbers.set([mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs], this.#count * STAT_NUMBERS);
     this.#count += 1;
     if (this.#count === CHUNK) this.#flush();
     this.#devices.add(dev);
@@ -99,7 +99,7 @@ class TreeStamper implements TreeObserver {
 
   #flush(): void {
     this.#nameHash.update(this.#names, "latin1");
-    this.#numberHash.update(this.#numbers.subarray(0, this.#count * NUMBERS));
+    this.#numberHash.update(this.#numbers.subarray(0, this.#count * STAT_NUMBERS));
     this.#names = "";
     this.#count = 0;
   }

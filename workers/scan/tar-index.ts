@@ -206,7 +206,7 @@ function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
   return shared;
 }
 
-/** A function of its own: V8 would optimize the inner loop alone, and throw that code away at each exit from it. */
+/** A separate function, because V8 would compile the inner loop on its own and discard that code whenever the loop ends. */
 function sharedPrefix(previous: ByteString, name: ByteString): number {
   const max = Math.min(name.length, previous.length, 0xffff);
   let same = 0;

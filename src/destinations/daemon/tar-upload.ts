@@ -101,7 +101,7 @@ export class TarUpload {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      throw withContext(`loading image ${goQuote(this.#name)}. first error`, asLimit(error) ?? error);
+      throw withContext(`loading image ${goQuote(this.#name)}. first error`, noRoomFault(error) ?? error);
     }
   }
 
@@ -132,10 +132,11 @@ const TOO_MANY_LAYERS =
   "The image has more layers than the daemon stores, 125 unless it stores them in containerd: use a run image or buildpacks with fewer layers.";
 
 /**
- * Docker and podman report in text only that an image does not fit: Docker in the response to a complete request, podman
- * with an error status.
+ * Only the text of a response says that an image does not fit: Docker sends it after it has read the whole request,
+ * podman with an error status.
+ * @returns undefined for another failure
  */
-function asLimit(fault: Fault): Fault | undefined {
+function noRoomFault(fault: Fault): Fault | undefined {
   const { message, destination } = fault;
   const hint = message.includes("max depth exceeded") ? TOO_MANY_LAYERS : undefined;
   if (hint === undefined && !/no space left on device|disk quota exceeded/.test(message)) return undefined;

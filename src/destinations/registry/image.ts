@@ -65,7 +65,7 @@ export async function openImage(
     return image;
   } catch (error) {
     work.signal?.throwIfAborted();
-    // Credentials come before the connection.
+    // The reference reads this variable before it opens the image.
     if (error instanceof Fault && error.code === "EXPORT_AUTH_ENVIRONMENT") throw error;
     throw withPullHint(withContext(context, error), reference);
   }

@@ -31,7 +31,7 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   const { status } = error;
   const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
   const refusal = nameRefusal(error, target);
-  // A temporary error's own hint says how often the request was tried, and needs no advice; a refusal's does.
+  // The own hint of a temporary error, how often the request was tried, is enough; that of a refusal is not.
   const advised = error.isTemporary && error.ownHint !== undefined ? undefined : advice(error, target);
   const own = [advised, bodyLimitHint(error), error.ownHint].filter((text) => text !== undefined).join(" ");
   const hint = refusal?.hint ?? (own === "" ? error.hint : own);
@@ -39,7 +39,7 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
 }
 
-/** Proxies that forward a body before they have all of it answer 502 if it gets too long, such as Caddy. */
+/** Some proxies, such as Caddy, forward a body while they receive it, and answer 502 if it exceeds their limit. */
 function bodyLimitHint({ status, message, destination }: RegistryFault): string | undefined {
   return status === 502 && /^(?:PATCH|PUT) \S+\/blobs\/uploads\//.test(message)
     ? `If only large blobs fail, raise the limit for request bodies of the proxy in front of ${destination}.`
