@@ -51,7 +51,7 @@ describe.skipIf(REFERENCE === "").each(["docker", "podman"] as const)(
       expect(await docker().run("created")).toBe("two");
     });
 
-    test("the reference's image", async () => {
+    test("builds the reference's image", async () => {
       const on = await builder();
       const ids: string[] = [];
       for (const [creator, name] of [

@@ -66,7 +66,7 @@ const DAMAGES: readonly Damage[] = [
 /** A layout with such an image is an error, as in the lifecycle. */
 const UNREADABLE: readonly Damage[] = [
   {
-    what: "has a config that is none",
+    what: "has an invalid config",
     change: ({ config }) => void Object.assign(config, { rootfs: "none" }),
     says: /parsing image config of .*: expected object, got string at rootfs$/m,
   },

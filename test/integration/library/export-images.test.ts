@@ -125,7 +125,7 @@ test("a failure rejects the result with the command's fault, and ends the events
   expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
 });
 
-test.each([{ uid: -1 }, { gid: 2 ** 32 - 1 }])("%j is no id of a file's owner", async (ids) => {
+test.each([{ uid: -1 }, { gid: 2 ** 32 - 1 }])("rejects %j, which no owner of a file can have", async (ids) => {
   const { result } = exportImages({ images: ["registry.example/app"], ...ids }, { env: ENV });
   const message = "the options uid and gid must be ids from 0 to 4294967294";
   await expect(result).rejects.toMatchObject({ code: "EXPORT_ARGS_INVALID", message });

@@ -11,6 +11,6 @@ test.each([
     "8 1 0:9 / /a\\040b\\134\\011 rw shared:2 master:1 - overlay none rw,lowerdir=/x - y ",
     { id: "8", device: "0:9", mountPoint: "/a b\\\t", type: "overlay" },
   ],
-])("%s", (line, mount) => {
+])("parses %s", (line, mount) => {
   expect(parseMounts(Buffer.from(`${line}\n`))).toEqual([mount]);
 });
