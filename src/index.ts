@@ -1,5 +1,5 @@
 import { addAbortListener } from "node:events";
-import { environmentFault, runExporterWith } from "./cli/exporter.ts";
+import { environmentFault, runExporterWith } from "./cli/library.ts";
 import { Fault, messageOf } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
 import { openSecretScope, withoutSecrets } from "./errors/secrets.ts";
