@@ -45,7 +45,9 @@ export function exactVariables(decoded: Environment): Environment {
   const lossy = Object.keys(decoded).filter((name) => decoded[name]?.includes(LOSSY));
   if (lossy.length === 0) return decoded;
   const exact = readExact("environ") ?? [];
-  const found = lossy.map((name) => [name, exact.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1)]);
+  const exactValue = (name: string) => exact.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
+  // The launcher has hidden every variable, and src/executable/binary.ts renamed only what Node.js decoded.
+  const found = lossy.map((name) => [name, exactValue(name) ?? exactValue(HIDDEN + name)]);
   return { ...decoded, ...Object.fromEntries(found.filter(([, value]) => value !== undefined)) };
 }
 

@@ -200,6 +200,15 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect(run.status).toBe(2);
   });
 
+  test.each([
+    ["an argument", '"$0" "-app=$(printf "/\\377")" app'],
+    ["a variable, which the launcher renames", 'CNB_APP_DIR="$(printf "/\\377")" exec "$0" app'],
+  ])("refuses bytes that are not UTF-8 in %s", async (_, script) => {
+    const program = join(lifecycle, "exporter");
+    const { ended } = startProgram("sh", ["-c", script, program], { CNB_PLATFORM_API: "0.13", CNB_NO_COLOR: "true" });
+    expect((await ended).stderr).toMatch(/^ERROR: invalid value "\/\\xff" for -app: it is not UTF-8\n/);
+  });
+
   test("the loader, the C library and OpenSSL react to no variable of the environment", () => {
     const [plain, config] = [
       version(join(lifecycle, "exporter")),
