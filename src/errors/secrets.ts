@@ -22,7 +22,7 @@ export function openSecretScope(): Disposable {
  */
 export function registerSecret(value: string | undefined): void {
   if (value === undefined || value.length < SHORTEST) return;
-  const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
+  const forms = [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)];
   for (const secrets of scopes.size > 0 ? scopes : [known]) for (const form of forms) secrets.add(form);
 }
 

@@ -5,6 +5,7 @@ registerSecret('p4ss/w"ord with more');
 registerSecret("a-long-secret");
 registerSecret("a-long-secret-with-more");
 registerSecret("short");
+registerSecret("not-utf-8-\udcff");
 registerSecret(undefined);
 
 test.each([
@@ -12,6 +13,7 @@ test.each([
   ["?p=p4ss%2Fw%22ord%20with%20more", "?p=[redacted]"],
   [JSON.stringify({ p: 'p4ss/w"ord with more' }), '{"p":"[redacted]"}'],
   ["a-long-secret-with-more, a-long-secret", "[redacted], [redacted]"],
+  ["not-utf-8-\udcff, not-utf-8-%EF%BF%BD", "[redacted], [redacted]"],
   ["too short to be told from words", "too short to be told from words"],
 ])("%s is shown as %s", (text, shown) => {
   expect(withoutSecrets(text)).toBe(shown);
