@@ -1,3 +1,4 @@
+import { hintLine } from "../errors/printable.ts";
 import { isSystemError } from "../go/errno.ts";
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
@@ -73,7 +74,7 @@ export function certificateHint(code: string, error: unknown, server: string, wa
 function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, server: string, waysOut: string): string {
   const name = issuer === undefined ? "" : ` (${issuer})`;
   return [
-    unreadRoots && `${unreadRoots}.`,
+    unreadRoots && hintLine`${unreadRoots}.`,
     `Add the CA of ${server}${name} with SSL_CERT_FILE${waysOut}.`,
     isWithoutIssuer && `If that is an intermediate CA, let ${server} send its certificate, too.`,
   ]

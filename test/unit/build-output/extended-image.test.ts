@@ -140,14 +140,14 @@ describe("an invalid extended image is rejected", () => {
   });
 
   test("a modified manifest", async () => {
-    const extended = tempTree();
+    const extended = join(tempTree(), "a\nb");
     const path = writeExtendedLayout(extended, [BASE, APT]);
     const digest = digestOf(Buffer.from("manifest"));
     writeIndex(path, [digest]);
     writeFileSync(blobFile(path, digest), "{}");
     expect(await rejectionOf(read(extended))).toMatchObject({
       message: expect.stringContaining("has the digest"),
-      hint: `Run the extender again: the image that it left in ${path} cannot be read.`,
+      hint: `Run the extender again: the image that it left in ${path.replace("\n", "\\n")} cannot be read.`,
     });
   });
 });

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Fault } from "../../../src/errors/fault.ts";
+import { printableLine } from "../../../src/errors/printable.ts";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { TlsSessions } from "../../../src/http/tls.ts";
@@ -277,6 +278,7 @@ test.skipIf(OPENSSL === undefined).each([
 test.each([
   ["SSL_CERT_FILE", "missing", "open PATH: no such file or directory"],
   ["SSL_CERT_FILE", "", "open PATH: is a directory"],
+  ["SSL_CERT_FILE", "two\nlines", "open PATH: no such file or directory"],
   ["SSL_CERT_FILE", "der", "PATH has no certificate in PEM format"],
   ["SSL_CERT_DIR", "", "PATH has no file with a certificate in PEM format"],
   ["SSL_CERT_DIR", "missing", "PATH has no file with a certificate in PEM format"],
@@ -288,7 +290,7 @@ test.each([
   onTestFinished(() => server[Symbol.asyncDispose]());
   const error = await rejectionOf(get(`https://${server.host}/`, { [variable]: path }));
   expect(error).toMatchObject({
-    hint: expect.stringMatching(`^${variable}: ${reason.replace("PATH", path)}. Add the CA of `),
+    hint: expect.stringContaining(`${variable}: ${reason.replace("PATH", printableLine(path))}. Add the CA of `),
   });
 });
 
