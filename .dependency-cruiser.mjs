@@ -18,8 +18,8 @@ const TABLE = {
   auth: { may: ["concurrency", "errors", "files", "go", "http", "oci", "process"] },
   docker: { may: ["errors", "files", "go", "http"], types: ["process"] },
   observe: {
-    may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],
-    types: ["logger.ts", "plan"],
+    may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "plan", "process", "report", "version.ts"],
+    types: ["logger.ts"],
   },
   report: { may: ["cnb", "errors", "files", "go"], types: ["logger.ts"] },
   // The thread border: both sides share protocol.ts, and folders that know nothing of threads.
@@ -89,8 +89,8 @@ const TABLE = {
     types: ["cnb", "logger.ts", "workers/protocol.ts"],
   },
   inputs: {
-    may: ["build-output", "cnb", "errors", "go", "observe", "oci", "process"],
-    types: ["logger.ts", "plan"],
+    may: ["build-output", "cnb", "errors", "go", "observe", "oci", "plan", "process"],
+    types: ["logger.ts"],
   },
   creator: {
     may: [
@@ -106,9 +106,10 @@ const TABLE = {
       "inputs",
       "observe",
       "oci",
+      "plan",
       "process",
     ],
-    types: ["logger.ts", "plan", "report"],
+    types: ["logger.ts", "report"],
   },
   cli: {
     may: [

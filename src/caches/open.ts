@@ -2,7 +2,7 @@ import { EMPTY_CACHE_METADATA } from "../cnb/lifecycle-metadata.ts";
 import { awaitedLater, type TaskScope } from "../concurrency/task-scope.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { isInUse } from "../files/durable-directory.ts";
-import type { PlannedCache } from "../plan/inputs.ts";
+import { cacheKind, type PlannedCache } from "../plan/inputs.ts";
 import type { CacheContext, CacheStore } from "./cache.ts";
 import { ImageCache } from "./cache-image.ts";
 import { DirectoryCache } from "./directory-cache.ts";
@@ -18,13 +18,14 @@ export interface OpeningCache {
 }
 
 export function openCache(context: CacheContext, tasks: TaskScope): OpeningCache {
-  const { cacheImage, cacheDir } = context.settings;
-  if (cacheImage !== "")
+  const kind = cacheKind(context.settings);
+  if (kind === "none") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
+  if (kind === "image")
     return {
       store: tasks.fork((signal) => ImageCache.open(context, signal)),
       planned: Promise.resolve({ kind: "image" }),
     };
-  if (cacheDir === "") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
+  const { cacheDir } = context.settings;
   const volume = tasks.fork(() => openVolume(context, cacheDir));
   const store = volume.then((opened) =>
     opened instanceof Fault ? opened : new DirectoryCache(cacheDir, opened, context.monitor),

@@ -8,11 +8,11 @@ import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
 import { type ExportParts, exportBuild, requireOutputs } from "../export/setup.ts";
-import { hasCache, NO_CACHE } from "../inputs/settings.ts";
+import { NO_CACHE } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
-import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
+import { type Analyzed, cacheKind, type ExportSettings, type ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import { asUser, runAs } from "../process/privileges.ts";
 import type { CommandOutput } from "../report/output.ts";
@@ -135,7 +135,7 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   const prepared = { analyzed, group };
   if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return prepared;
   // Without a cache the restorer would repeat the creator's warning.
-  const how = hasCache(settings) ? {} : { filter: (line: string) => !line.endsWith(NO_CACHE) };
+  const how = cacheKind(settings) === "none" ? { filter: (line: string) => !line.endsWith(NO_CACHE) } : {};
   const restorerCode = await run("RESTORING", "restorer", how);
   return restorerCode === EXIT_CODES.success ? prepared : restorerCode;
 }

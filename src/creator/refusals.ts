@@ -4,15 +4,16 @@ import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
-import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
+import { type Analyzed, cacheKind, type ExportSettings } from "../plan/inputs.ts";
 
 /**
  * The reference's creator opens the cache before the first phase, so a missing directory is reported before anything is
  * built (docs/compatibility.md#creator).
  * @throws Fault `failed to create volume cache: ...`
  */
-export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): void {
-  if (cacheDir === "" || cacheImage !== "") return;
+export function refuseMissingCache(settings: ExportSettings): void {
+  if (cacheKind(settings) !== "directory") return;
+  const { cacheDir } = settings;
   try {
     statSync(cacheDir);
   } catch (error) {

@@ -14,7 +14,7 @@ import { connectRegistries, type EarlyWork, type ExportParts, type StartedThread
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
-import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts";
+import { type Analyzed, type BuildpackLayer, cacheKind, destinationKind, type ExportSettings } from "../plan/inputs.ts";
 import { APP_PRIORITY, CACHE_PRIORITY, layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
@@ -201,8 +201,8 @@ export class EarlyExport implements EarlyWork {
 
   #candidates(buildpack: GroupElement, layers: readonly BuildpackLayer[], { metadata }: Analyzed): Candidate[] {
     const { settings } = this.#options;
-    const hasBlobs = !settings.daemon && !settings.layout;
-    const hasCache = settings.cacheImage !== "" || settings.cacheDir !== "";
+    const hasBlobs = destinationKind(settings) === "registry";
+    const hasCache = cacheKind(settings) !== "none";
     return layers
       .filter(({ launch, cache, hasContents }) => (launch || (cache && hasCache)) && hasContents)
       .map(({ id, name, path, launch }) => {
@@ -270,12 +270,12 @@ export class EarlyExport implements EarlyWork {
 
   async #openResources(exportCapacity: Capacity): Promise<EarlyResources> {
     const { settings, mode } = this.#options;
-    const { tuning, daemon, layout, outputImage } = settings;
+    const { tuning, outputImage } = settings;
     const earlyWorkers = Math.max(1, Math.floor(Math.min(exportCapacity.workers, readAvailableCores()) / 2));
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     this.#ended.signal.throwIfAborted();
     let uploads: EarlyUploads | undefined;
-    if (mode === "upload" && !daemon && !layout) {
+    if (mode === "upload" && destinationKind(settings) === "registry") {
       const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);
       this.#registries = connectRegistries(settings, exportCapacity, {
         ...this.#options,

@@ -29,7 +29,7 @@ import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
 import { type ObserverOptions, watchExport } from "../observe/watch.ts";
-import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
+import { cacheKind, destinationKind, type ExportSettings, type ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { type Capacity, connectionsFor, fitCapacity } from "./capacity.ts";
@@ -127,11 +127,11 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
  * there. The lifecycle's exporter always needs a temporary directory.
  * @throws Fault that the export would throw after the build
  */
-export function requireOutputs({ tuning, layout, daemon, cacheImage }: ExportSettings): void {
-  requireEvents(tuning.events);
-  if ((layout || daemon) && cacheImage === "") return;
+export function requireOutputs(settings: ExportSettings): void {
+  requireEvents(settings.tuning.events);
+  if (destinationKind(settings) !== "registry" && cacheKind(settings) !== "image") return;
   try {
-    requireSpoolDirectory(tuning.spoolDir);
+    requireSpoolDirectory(settings.tuning.spoolDir);
   } catch (error) {
     throw failTo("export", error, EXIT_CODES.exportFailed);
   }

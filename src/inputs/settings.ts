@@ -6,7 +6,7 @@ import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
 import { parseGivenReference, parseReference, referenceFault } from "../oci/reference.ts";
-import type { ExportSettings, ResolvedInputs, Tuning } from "../plan/inputs.ts";
+import { cacheKind, type ExportSettings, type ResolvedInputs, type Tuning } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 import { boundWorkers, fittingWorkers } from "../process/machine.ts";
 import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
@@ -90,11 +90,12 @@ interface SettingsWords {
 /** Warnings and errors in the reference's order. */
 export function checkSettings(settings: ReferenceSettings, words: SettingsWords, logger: Logger): void {
   const { daemon, launchCacheDir, parallel } = settings;
-  if (!hasCache(settings)) logger.warn(NO_CACHE);
+  const hasCache = cacheKind(settings) !== "none";
+  if (!hasCache) logger.warn(NO_CACHE);
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
   checkReferences(settings, words);
   checkSameRegistry(settings);
-  if (parallel && !hasCache(settings)) logger.warn(words.ineffectiveParallel);
+  if (parallel && !hasCache) logger.warn(words.ineffectiveParallel);
 }
 
 function checkReferences(settings: ReferenceSettings, words: SettingsWords): void {
@@ -139,10 +140,6 @@ function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): rea
 }
 
 export const NO_CACHE = "No cached data will be used, no cache specified.";
-
-export function hasCache({ cacheImage, cacheDir }: Pick<ReferenceSettings, "cacheImage" | "cacheDir">): boolean {
-  return cacheImage !== "" || cacheDir !== "";
-}
 
 export interface ProcessContext {
   readonly env: Environment;

@@ -31,6 +31,15 @@ export interface ExportSettings extends SettingsOf<"export"> {
   readonly tuning: Tuning;
 }
 
+export function destinationKind({ daemon, layout }: Pick<ExportSettings, "daemon" | "layout">) {
+  return layout ? "layout" : daemon ? "daemon" : "registry";
+}
+
+/** A cache image takes precedence over a cache directory (docs/compatibility.md#cache-selection). */
+export function cacheKind({ cacheImage, cacheDir }: Pick<ExportSettings, "cacheImage" | "cacheDir">) {
+  return cacheImage !== "" ? "image" : cacheDir !== "" ? "directory" : "none";
+}
+
 export interface Tuning extends SettingsOf<"tuning"> {
   readonly fittingWorkers: number;
 }

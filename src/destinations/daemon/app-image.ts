@@ -12,7 +12,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { type DiffID, withoutAlgorithm } from "../../oci/digest.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
-import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
+import { type Analyzed, cacheKind, type ExportSettings, type ResolvedInputs } from "../../plan/inputs.ts";
 import type { LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,
@@ -107,9 +107,9 @@ export class DaemonApp implements AppDestination {
   }
 
   async openLaunchCache(hashFile: HashFile): Promise<void> {
-    const { launchCacheDir, cacheDir, cacheImage } = this.#settings;
+    const { launchCacheDir, cacheDir } = this.#settings;
     if (launchCacheDir === "") return;
-    if (cacheImage === "" && cacheDir !== "" && (await isSameDirectory(launchCacheDir, cacheDir))) {
+    if (cacheKind(this.#settings) === "directory" && (await isSameDirectory(launchCacheDir, cacheDir))) {
       this.#launchCacheFault = new Fault(
         "EXPORT_CACHE_IN_USE",
         `-launch-cache and -cache-dir name one directory: ${launchCacheDir}`,

@@ -1,6 +1,6 @@
 import { LAYER_IDS } from "../../cnb/names.ts";
 import { threadClock } from "../../concurrency/clock.ts";
-import type { ExportSettings, Tuning } from "../../plan/inputs.ts";
+import { cacheKind, destinationKind, type ExportSettings, type Tuning } from "../../plan/inputs.ts";
 import type { ExportEvent } from "../events.ts";
 import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, WorkSink } from "../span-sink.ts";
 import type { Attributes } from "./otlp.ts";
@@ -31,7 +31,7 @@ interface SpanSettings extends Pick<ExportSettings, "daemon" | "layout" | "cache
  */
 export class ExportSpans implements WorkSink {
   readonly #export: OpenSpan;
-  readonly #settings: SpanSettings;
+  readonly #kinds: Readonly<Record<Side, "registry" | "daemon" | "layout" | "directory" | "none">>;
   readonly #app: OpenSpan;
   #cache: OpenSpan | undefined;
   readonly #passes = new Map<string, Pass>();
@@ -41,12 +41,13 @@ export class ExportSpans implements WorkSink {
 
   constructor(span: OpenSpan, settings: SpanSettings, clock: () => number = threadClock) {
     this.#export = span;
-    this.#settings = settings;
+    const cache = cacheKind(settings);
+    this.#kinds = { app: destinationKind(settings), cache: cache === "image" ? "registry" : cache };
     this.#threadOffsetMs = span.telemetry.now() - clock();
     const { parallel, tuning } = settings;
     span.set({
-      "export.destination": this.#kindOf("app"),
-      "export.cache": this.#hasCache ? this.#kindOf("cache") : "none",
+      "export.destination": this.#kinds.app,
+      "export.cache": this.#kinds.cache,
       "export.parallel": parallel,
       "export.workers": BigInt(tuning.workers),
       "export.compression": tuning.compression,
@@ -175,7 +176,7 @@ export class ExportSpans implements WorkSink {
 
   #startTransfer({ plan }: ObservedTransfer, name: string, startMs?: number): OpenSpan {
     const { destination, image, layer } = plan;
-    const kind = this.#kindOf(image);
+    const kind = this.#kinds[image];
     return this.#sideSpan(image).startChild(name, {
       kind: kind === "registry" || kind === "daemon" ? "client" : "internal",
       ...(startMs === undefined ? {} : { startMs }),
@@ -199,16 +200,6 @@ export class ExportSpans implements WorkSink {
 
   #sideSpan(side: Side): OpenSpan {
     return side === "cache" ? (this.#cache ?? this.#export) : this.#app;
-  }
-
-  get #hasCache(): boolean {
-    return this.#settings.cacheImage !== "" || this.#settings.cacheDir !== "";
-  }
-
-  #kindOf(side: Side): "registry" | "daemon" | "layout" | "directory" {
-    const { daemon, layout, cacheImage } = this.#settings;
-    if (side === "cache") return cacheImage === "" ? "directory" : "registry";
-    return layout ? "layout" : daemon ? "daemon" : "registry";
   }
 
   #layerAttributes(id: string): Attributes {
