@@ -66,11 +66,12 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   const telemetry = asUser(user.uid, user.gid, () => openTelemetry("create", { ...inputs, ...parts }));
   const span = telemetry?.start("create");
   try {
-    const exitCode = await buildAndExport(inputs, { ...parts, buildSpan: span, phases: [] }, signal);
-    span?.end(phaseFailure(exitCode));
-    return exitCode;
+    await buildAndExport(inputs, { ...parts, buildSpan: span, phases: [] }, signal);
+    span?.end();
+    return EXIT_CODES.success;
   } catch (error) {
     span?.end(error);
+    if (error instanceof PhaseFailure) return error.phaseExitCode;
     throw error;
   } finally {
     const unwritten = await telemetry?.close();
@@ -78,9 +79,8 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   }
 }
 
-async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
+async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<void> {
   const prepared = await prepareBuild(inputs, parts, signal);
-  if (typeof prepared === "number") return prepared;
   const { logger, user } = parts;
   const environment = { ...parts.environment, ...user.environment };
   runAs(user.uid, user.gid);
@@ -90,32 +90,33 @@ async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: A
   try {
     logger.phase("BUILDING");
     const onStart = (pid: number) => early?.watch(pid);
-    const built = await runOne("builder", inputs, parts, { onStart }, signal).finally(() => early?.end());
-    if (built !== EXIT_CODES.success) return built;
+    await runOne("builder", inputs, parts, { onStart }, signal).finally(() => early?.end());
     logger.phase("EXPORTING");
     const created = createdInputs(settings, prepared);
     const telemetry = { span: parts.buildSpan?.startChild("export") };
     const earlier = () => [...parts.phases, ...(early?.spans ?? [])];
     await exportBuild(created, { ...parts, environment, telemetry, early, earlier }, signal);
-    return EXIT_CODES.success;
   } finally {
     await early?.close();
   }
 }
 
-function phaseFailure(exitCode: number): Fault | undefined {
-  return exitCode === EXIT_CODES.success
-    ? undefined
-    : new Fault("EXPORT_PHASE_FAILED", `a phase ended with exit code ${exitCode}`);
+/** Never shown: the phase has reported its error. */
+class PhaseFailure extends Fault {
+  readonly phaseExitCode: number;
+
+  constructor(exitCode: number) {
+    super("EXPORT_PHASE_FAILED", `a phase ended with exit code ${exitCode}`);
+    this.phaseExitCode = exitCode;
+  }
 }
 
 /**
  * Analyzer and restorer start with the creator's privileges, because they read credentials and open the daemon's socket
  * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
  * from the build on, nothing needs privileges.
- * @returns the exit code of a failed phase
  */
-async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared | number> {
+async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared> {
   const { settings, build } = inputs;
   const { logger, user } = parts;
   const run = (title: string, phase: Phase, how: PhaseOptions = {}) => {
@@ -124,20 +125,18 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   };
   refuseMissingCache(settings);
   asUser(user.uid, user.gid, () => requireOutputs(settings));
-  const analyzerCode = await run("ANALYZING", "analyzer");
-  if (analyzerCode !== EXIT_CODES.success) return analyzerCode;
+  await run("ANALYZING", "analyzer");
   const analyzed = await readAnalyzed(settings.analyzedPath, logger);
   refuseMissingRunImage(settings, analyzed);
-  const detectorCode = await detect(inputs, parts, signal);
-  if (detectorCode !== EXIT_CODES.success) return detectorCode;
+  await detect(inputs, parts, signal);
   const group = await readGroupWithoutExtensions(settings);
   if (settings.tuning.telemetry) refuseTracingBuildpack(group);
   const prepared = { analyzed, group };
   if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return prepared;
   // Without a cache the restorer would repeat the creator's warning.
   const how = cacheKind(settings) === "none" ? { filter: (line: string) => !line.endsWith(NO_CACHE) } : {};
-  const restorerCode = await run("RESTORING", "restorer", how);
-  return restorerCode === EXIT_CODES.success ? prepared : restorerCode;
+  await run("RESTORING", "restorer", how);
+  return prepared;
 }
 
 /** How the detector reports that it cannot read a directory as run.toml, once it has detected extensions. */
@@ -148,7 +147,7 @@ const GENERATOR_FAILURE = /failed to initialize generator: failed to read run fi
  * if there are extensions in the order, the detector gets a directory as run.toml, which it reads only to generate
  * (docs/compatibility.md#creator-extensions).
  */
-async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
+async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<void> {
   const { user, logger } = parts;
   logger.phase("DETECTING");
   if (!(await orderHasExtensions(inputs.build.orderPath))) return runOne("detector", inputs, parts, { user }, signal);
@@ -159,9 +158,9 @@ async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSign
     return !isFailure;
   };
   const withoutRun = { ...inputs, settings: { ...inputs.settings, runPath: "/" } };
-  const exitCode = await runOne("detector", withoutRun, parts, { user, filter }, signal);
-  if (hasDetectedExtensions) throw extensionsFault();
-  return exitCode;
+  await runOne("detector", withoutRun, parts, { user, filter }, signal).catch((error: unknown) => {
+    throw hasDetectedExtensions && error instanceof PhaseFailure ? extensionsFault() : error;
+  });
 }
 
 type PhaseOptions = Pick<PhaseStart, "user" | "onStart" | "filter">;
@@ -175,7 +174,7 @@ async function runOne(
   { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildParts,
   how: PhaseOptions,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<void> {
   const span = parent?.startChild(SPAN_NAMES[phase]);
   const start = {
     program: lifecycle[phase],
@@ -190,8 +189,8 @@ async function runOne(
     phases.push({ kind: "phase", name: SPAN_NAMES[phase], startMs, endMs: threadClock() });
     logger.debug(`The ${phase} ended with exit code ${exitCode}`);
     span?.set({ "phase.exit_code": BigInt(exitCode) });
-    span?.end(phaseFailure(exitCode));
-    return exitCode;
+    if (exitCode !== EXIT_CODES.success) throw new PhaseFailure(exitCode);
+    span?.end();
   } catch (error) {
     span?.end(error);
     throw error;
