@@ -1,4 +1,4 @@
-import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 
 /**
  * When and for how long a failing task is retried; durations are in ms. The budget runs from the first of consecutive
@@ -12,7 +12,7 @@ export interface RetryPolicy {
   readonly isTemporary: (error: unknown) => boolean;
   readonly silentMs?: (error: unknown) => number;
   readonly askedWaitMs: (error: unknown) => number | undefined;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 export interface Failures {
@@ -54,7 +54,7 @@ export async function retrying<T>(
   task: (onProgress: OnProgress) => Promise<T>,
   hooks: RetryHooks = {},
 ): Promise<T> {
-  const { clock = SYSTEM_CLOCK } = policy;
+  const { clock } = policy;
   let count = 0;
   let firstFailureMs = 0;
   const onProgress = () => {

@@ -1,4 +1,3 @@
-import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { SingleFlight } from "../../concurrency/single-flight.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
@@ -118,8 +117,7 @@ export class RegistryRepository {
     const waitMs = Math.min(SETTLE_MS, pushRetry.budgetMs);
     const again = `pushing the manifest again in ${formatWait(waitMs)}`;
     logger.warn(`${this.name} does not find blobs that it accepted or reported; ${again}: ${others.join(", ")}`);
-    const { clock = SYSTEM_CLOCK } = pushRetry;
-    await clock.wait(waitMs, work.signal);
+    await pushRetry.clock.wait(waitMs, work.signal);
     return missing;
   }
 

@@ -1,4 +1,3 @@
-import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { isBackground } from "../../concurrency/limiter.ts";
 import { type OnProgress, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
@@ -269,8 +268,7 @@ export class Upload {
   }
 
   async #pause(): Promise<void> {
-    const { clock = SYSTEM_CLOCK } = this.#connection.pushRetry;
-    await clock.wait(LISTEN_MS, this.#options.signal);
+    await this.#connection.pushRetry.clock.wait(LISTEN_MS, this.#options.signal);
   }
 
   async #sendBytes(upload: UploadState, request: BytesRequest, onProgress: OnProgress): Promise<RegistryResponse> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { SYSTEM_CLOCK } from "../../../src/concurrency/clock.ts";
 import { type Failures, fullJitter, type RetryPolicy, retrying } from "../../../src/concurrency/retry.ts";
 import { SkippingClock } from "../../support/clock.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -124,7 +125,7 @@ describe("retrying", () => {
 
   test("an abort ends the wait with its reason", async () => {
     const controller = new AbortController();
-    const { clock: _, ...real } = policy({ waitMs: () => 60_000, budgetMs: 1e6 });
+    const real = { ...policy({ waitMs: () => 60_000, budgetMs: 1e6 }), clock: SYSTEM_CLOCK };
     const waiting = retrying(real, failing("temporary"), {
       signal: controller.signal,
       onRetry: () => controller.abort("stopped"),
