@@ -18,7 +18,7 @@ import {
   type RegistryContent,
 } from "../destinations/registry/push-layer.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import { RegistryImage } from "../destinations/registry/source-image.ts";
+import { RegistrySource } from "../destinations/registry/source-image.ts";
 import type { TagResult } from "../destinations/registry/tags.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault, failTo, messageOf, withContext } from "../errors/fault.ts";
@@ -81,7 +81,7 @@ interface CacheImage {
   readonly reference: Reference;
   readonly repository: RegistryRepository;
   readonly access: Promise<void>;
-  readonly previous: RegistryImage | undefined;
+  readonly previous: RegistrySource | undefined;
   readonly isCorrupt: boolean;
 }
 
@@ -97,7 +97,7 @@ export class ImageCache implements CacheStore {
   readonly #context: CacheContext;
   readonly #cache: CacheImage;
   readonly #pushes = new Map<CacheLayer, CacheLayerPush>();
-  #usable: RegistryImage | undefined;
+  #usable: RegistrySource | undefined;
 
   private constructor(context: CacheContext, cache: CacheImage) {
     this.name = cache.name;
@@ -137,7 +137,7 @@ export class ImageCache implements CacheStore {
     }
     const work = { priority: CACHE_PRIORITY, signal };
     const isWhole = previous !== undefined && cacheImageDamage(previous) === undefined;
-    if (!isWhole || !(await previous.repository.isComplete(previous.image, work))) {
+    if (!isWhole || !(await previous.repository.isComplete(previous.stored, work))) {
       logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
       return EMPTY_CACHE_METADATA;
     }
@@ -229,9 +229,9 @@ export class ImageCache implements CacheStore {
     const { settings, logger } = this.#context;
     const { repository, previous } = this.#cache;
     if (gates(settings.platformApi).keepsOldCacheImage) return;
-    if (previous === undefined || previous.image.descriptor.digest === manifestDescriptor.digest) return;
+    if (previous === undefined || previous.stored.descriptor.digest === manifestDescriptor.digest) return;
     try {
-      await repository.deleteManifest(previous.image.descriptor.digest, { priority: CACHE_PRIORITY, signal });
+      await repository.deleteManifest(previous.stored.descriptor.digest, { priority: CACHE_PRIORITY, signal });
     } catch (error) {
       signal.throwIfAborted();
       logger.warn(`Unable to delete cache image: ${messageOf(error)}`);
@@ -311,5 +311,5 @@ function metadataLabel(record: CacheMetadata): string {
 async function openPrevious(repository: RegistryRepository, reference: Reference, signal: AbortSignal) {
   const platform = { os: "linux", architecture: "" };
   const image = await repository.findImage(reference, platform, { priority: CACHE_PRIORITY, signal });
-  return { previous: image && new RegistryImage(repository, image), isCorrupt: false };
+  return { previous: image && new RegistrySource(repository, image), isCorrupt: false };
 }

@@ -11,13 +11,13 @@ interface StoredImage {
 
 export abstract class ManifestImage<Stored extends StoredImage> implements SourceImage {
   readonly name: string;
-  readonly image: Stored;
+  readonly stored: Stored;
   readonly config: ImageConfig;
 
-  constructor(name: string, image: Stored) {
+  constructor(name: string, stored: Stored) {
     this.name = name;
-    this.image = image;
-    this.config = parseImageConfig(image.configBytes, name);
+    this.stored = stored;
+    this.config = parseImageConfig(stored.configBytes, name);
   }
 
   get reference(): string {
@@ -25,11 +25,11 @@ export abstract class ManifestImage<Stored extends StoredImage> implements Sourc
   }
 
   get manifest(): ImageManifest {
-    return this.image.manifest;
+    return this.stored.manifest;
   }
 
   get mediaType(): string {
-    return this.image.descriptor.mediaType;
+    return this.stored.descriptor.mediaType;
   }
 
   get layers(): ImageManifest["layers"] {

@@ -116,7 +116,7 @@ async function addBytes(upload: TarUpload, name: string, bytes: Uint8Array): Pro
 }
 
 export function originOf(image: SourceImage): DaemonImage {
-  if (image instanceof DaemonSource) return image.image;
+  if (image instanceof DaemonSource) return image.stored;
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no daemon`);
 }
 

@@ -12,20 +12,20 @@ import type { DaemonImage } from "./images.ts";
 const UNKNOWN_SIZE = -1;
 
 export class DaemonSource implements SourceImage {
-  readonly image: DaemonImage;
+  readonly stored: DaemonImage;
   readonly layers: readonly Descriptor[];
 
-  constructor(image: DaemonImage) {
-    this.image = image;
-    this.layers = image.config.rootfs.diff_ids.map((diffId) => daemonLayer(diffId, UNKNOWN_SIZE));
+  constructor(stored: DaemonImage) {
+    this.stored = stored;
+    this.layers = stored.config.rootfs.diff_ids.map((diffId) => daemonLayer(diffId, UNKNOWN_SIZE));
   }
 
   get name(): string {
-    return this.image.name;
+    return this.stored.name;
   }
 
   get config(): ImageConfig {
-    return this.image.config;
+    return this.stored.config;
   }
 }
 
@@ -35,12 +35,12 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
 
   get manifest(): ManifestMembers {
     // The new image's config replaces this descriptor's digest and size.
-    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: parseDigest(this.image.id) };
+    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: parseDigest(this.stored.id) };
     return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
   }
 
   get reference(): string {
-    return withoutAlgorithm(this.image.id);
+    return withoutAlgorithm(this.stored.id);
   }
 }
 

@@ -219,7 +219,7 @@ function identify(role: "run" | "previous", identifier: string) {
 }
 
 function originOf(image: SourceImage): string {
-  if (image instanceof LayoutSource) return image.image.path;
+  if (image instanceof LayoutSource) return image.stored.path;
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no layout`);
 }
 

@@ -30,7 +30,7 @@ import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts
 import { isPushFault } from "./refusals.ts";
 import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
-import { RegistryImage, RegistryRunImage } from "./source-image.ts";
+import { RegistryRunImage, RegistrySource } from "./source-image.ts";
 import type { TagResult } from "./tags.ts";
 
 export class RegistryApp implements AppDestination {
@@ -92,7 +92,7 @@ export class RegistryApp implements AppDestination {
       const reference = parseGivenReference("the previous image of analyzed.toml", previousImage);
       const repository = this.#registries.repository(reference);
       const image = await repository.findImage(reference, ownPlatform(), { priority: APP_PRIORITY, signal });
-      return image && new RegistryImage(repository, image);
+      return image && new RegistrySource(repository, image);
     } catch (error) {
       signal.throwIfAborted();
       if (isUnreadable(error)) return error;
@@ -218,7 +218,7 @@ function savedName({ reference, outcome, error }: TagResult): SavedName {
 type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
 
 function originOf(image: SourceImage): RegistryRepository {
-  if (image instanceof RegistryImage) return image.repository;
+  if (image instanceof RegistrySource) return image.repository;
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no registry`);
 }
 

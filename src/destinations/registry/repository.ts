@@ -14,7 +14,7 @@ import {
   verifyRefused,
 } from "./blobs.ts";
 import type { Connection, Work } from "./connection.ts";
-import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
+import { findImage, isComplete, openImage, type RegistryImage } from "./images.ts";
 import { deleteManifest, headManifest, type RawManifest } from "./manifests.ts";
 import { formatWait, persist } from "./retries.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
@@ -59,11 +59,11 @@ export class RegistryRepository {
     return this.#connection.repository.registry;
   }
 
-  openImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage> {
+  openImage(reference: Reference, platform: Platform, work: Work): Promise<RegistryImage> {
     return openImage(this.#connection, reference, platform, work);
   }
 
-  findImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage | undefined> {
+  findImage(reference: Reference, platform: Platform, work: Work): Promise<RegistryImage | undefined> {
     return findImage(this.#connection, reference, platform, work);
   }
 
@@ -71,7 +71,7 @@ export class RegistryRepository {
     return checkPush(this.#connection, work);
   }
 
-  isComplete(image: RemoteImage, work: Work): Promise<boolean> {
+  isComplete(image: RegistryImage, work: Work): Promise<boolean> {
     return isComplete(this.#connection, image, work);
   }
 

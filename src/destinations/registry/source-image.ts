@@ -1,21 +1,21 @@
 import { layerTypeUpon, noLayersFault, type RunImage } from "../destination.ts";
 import { ManifestImage } from "../manifest-image.ts";
-import type { RemoteImage } from "./image.ts";
+import type { RegistryImage } from "./images.ts";
 import type { RegistryRepository } from "./repository.ts";
 
-export class RegistryImage extends ManifestImage<RemoteImage> {
+export class RegistrySource extends ManifestImage<RegistryImage> {
   readonly repository: RegistryRepository;
 
-  constructor(repository: RegistryRepository, image: RemoteImage) {
+  constructor(repository: RegistryRepository, image: RegistryImage) {
     super(image.reference.name, image);
     this.repository = repository;
   }
 }
 
-export class RegistryRunImage extends RegistryImage implements RunImage {
+export class RegistryRunImage extends RegistrySource implements RunImage {
   readonly newLayerMediaType: string;
 
-  constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
+  constructor(repository: RegistryRepository, image: RegistryImage, compression: "gzip" | "zstd") {
     super(repository, image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
     if (this.layers.length === 0) throw noLayersFault(this.name);

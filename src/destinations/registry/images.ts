@@ -24,7 +24,7 @@ import { getManifest, type RawManifest } from "./manifests.ts";
 import { pullHint } from "./refusals.ts";
 import { formatWait, OPEN_TRIES, persist, retryHooks } from "./retries.ts";
 
-export interface RemoteImage {
+export interface RegistryImage {
   readonly reference: Reference;
   readonly descriptor: Descriptor;
   readonly manifest: ImageManifest;
@@ -46,7 +46,7 @@ export async function openImage(
   platform: Platform,
   work: Work,
   mayBeMissing = false,
-): Promise<RemoteImage> {
+): Promise<RegistryImage> {
   const { openRetry, logger } = connection;
   const context = `connect to repo store "${reference}"`;
   let retries = 0;
@@ -76,7 +76,7 @@ export async function findImage(
   reference: Reference,
   platform: Platform,
   work: Work,
-): Promise<RemoteImage | undefined> {
+): Promise<RegistryImage | undefined> {
   try {
     return await openImage(connection, reference, platform, work, true);
   } catch (error) {
@@ -87,7 +87,7 @@ export async function findImage(
   }
 }
 
-export async function isComplete(connection: Connection, image: RemoteImage, work: Work): Promise<boolean> {
+export async function isComplete(connection: Connection, image: RegistryImage, work: Work): Promise<boolean> {
   const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
   const digests = new Set(layers.map(({ digest }) => digest));
   const found = await Promise.all(
@@ -115,7 +115,7 @@ async function readImage(connection: Connection, reference: Reference, platform:
   return readImageOf(connection, found, work);
 }
 
-async function readImageOf(connection: Connection, found: RawManifest, work: Work): Promise<RemoteImage> {
+async function readImageOf(connection: Connection, found: RawManifest, work: Work): Promise<RegistryImage> {
   const manifest = parseManifest(found.bytes);
   const mediaType = manifest.mediaType || (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
   return {
