@@ -2,7 +2,6 @@ import type { Compression } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
-import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
@@ -25,13 +24,9 @@ import { DEFAULT_TIMEOUTS, type Timeouts } from "../http/http.ts";
 import { UploadThreads } from "../http/upload-threads.ts";
 import type { Logger } from "../logger.ts";
 import { requireEvents } from "../observe/event-writer.ts";
-import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
-import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
 import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import { cacheKind, destinationKind, type ExportSettings, type ResolvedInputs } from "../plan/inputs.ts";
-import type { Environment } from "../process/environment.ts";
-import type { CommandOutput } from "../report/output.ts";
 import { type Capacity, connectionsFor, fitCapacity } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
@@ -56,25 +51,17 @@ export interface StartedThreads {
 
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
-export interface ExportParts {
-  readonly logger: Logger;
-  readonly output?: CommandOutput | undefined;
-  readonly environment: Environment;
+export interface ExportParts extends ObserverOptions {
   readonly keychain: Keychain;
   readonly docker: DockerClient | undefined;
-  readonly onEvent?: EventSink | undefined;
   readonly timeouts?: Partial<Timeouts>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
-  /** The export's span in the creator's telemetry. Absent: the export opens telemetry of its own. */
-  readonly telemetry?: { readonly span: OpenSpan | undefined };
-  readonly launcherRelease: Promise<LauncherRelease>;
   readonly early?: EarlyWork | undefined;
-  readonly earlier?: ObserverOptions["earlier"];
 }
 
 export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, signal: AbortSignal): Promise<void> {
-  const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
+  const { logger, launcherRelease, early } = own;
   const { tuning } = inputs.settings;
   const started = early?.startThreads();
   const capacity = started?.capacity ?? fitCapacity(tuning);
@@ -82,11 +69,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
-  const options = {
-    ...{ logger, output, environment, onEvent, launcherRelease, earlier },
-    ...(telemetry && { telemetry }),
-  };
-  const observers = await watchExport(inputs.settings, { workers, maxWorkers }, options, signal);
+  const observers = await watchExport(inputs.settings, { workers, maxWorkers }, own, signal);
   const opened = new AsyncDisposableStack();
   opened.defer(() => observers.close());
   let failure: unknown;

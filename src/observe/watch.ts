@@ -26,12 +26,13 @@ const STDOUT = 1;
 
 export interface ObserverOptions {
   readonly logger: Logger;
-  /** Undefined in the library, whose caller gets the events. */
-  readonly output: CommandOutput | undefined;
+  /** Absent in the library, whose caller gets the events. */
+  readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
   readonly launcherRelease: Promise<LauncherRelease>;
   readonly earlier?: (() => readonly EarlierSpan[]) | undefined;
+  /** The export's span in the creator's telemetry. Absent: the export opens telemetry of its own. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
 }
 
