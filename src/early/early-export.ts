@@ -104,10 +104,6 @@ export class EarlyExport implements EarlyWork {
     return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
 
-  get wastedBytes(): number {
-    return this.layers.wastedBytes;
-  }
-
   watch(builderPid: number): void {
     this.#running = awaitedLater(
       this.#run(builderPid).catch((error: unknown) => {

@@ -21,11 +21,9 @@ export interface EarlyPlan {
  * A build of a layer, and a stamp of its tree that will show every later change (change-detection.ts). `hasWriter` is true
  * if a process can write to one of the layer's files now; `stop` cancels the build unless it is complete.
  */
-export interface StampedBuild {
+export interface StampedBuild extends EarlyBuild {
   readonly stamp: TreeStamp;
   readonly index: TarIndex;
-  readonly layer: EarlyBuild["layer"];
-  readonly blob: EarlyBuild["blob"];
   hasWriter(): boolean;
   stop(): void;
 }

@@ -51,6 +51,8 @@ export interface EarlyLayers {
   keepOnly(keys: ReadonlySet<string>): void;
   has(key: string): boolean;
   claim(key: string, stamp: TreeStamp): EarlyClaim | undefined;
+  /** Sent for layers that were not claimed. */
+  readonly wastedBytes: number;
 }
 
 interface WantedProducts {

@@ -32,15 +32,13 @@ import { exportAppAndCache } from "./export.ts";
 
 /**
  * The work done for the export while the build ran; its owner closes it. `registries` is undefined if nothing was to be
- * uploaded, and `wastedBytes` counts uploads of layers that the export does not use. After `handOver` the export logs,
- * and observes retries.
+ * uploaded. After `handOver` the export logs, and observes retries.
  */
 export interface EarlyWork {
   readonly layers: EarlyLayers;
   readonly registries: Registries | undefined;
   /** Undefined if the export is to start its own. */
   startThreads(): StartedThreads | undefined;
-  readonly wastedBytes: number;
   handOver(logger: Logger, onRetry: RetryObserver): void;
 }
 
@@ -78,7 +76,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
     const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
     if (early !== undefined) {
       early.handOver(logger, onRetry);
-      monitor.wastedBytes = () => early.wastedBytes;
+      monitor.wastedBytes = () => early.layers.wastedBytes;
     }
     const registries = early?.registries ?? connectRegistries(inputs.settings, capacity, { ...own, onRetry });
     monitor.queues.set("uploads", () => registries.waitingUploads);
