@@ -21,7 +21,7 @@ import type { SpoolFiles } from "./spool-files.ts";
  * complete.
  */
 export interface EarlyLayer {
-  readonly diffId: DigestDone;
+  readonly tarDigest: DigestDone;
   readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
 }
 
@@ -121,12 +121,12 @@ export class EarlyBuilder {
     const isUnconditional = isBlobWanted && expected.length === 0;
     const pass = (products: EarlyPassProducts) => this.#pass(tar, products, { priority, order: 0 }, work, signal);
     const first = await pass({ diffId: true, blob: isUnconditional ? blob : undefined });
-    const { diffId } = first;
-    if (diffId === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
-    const isKnown = expected.includes(`sha256:${diffId.sha256}`);
-    if (!isBlobWanted || isUnconditional || isKnown) return { diffId, blob: first.blob };
+    const { tarDigest } = first;
+    if (tarDigest === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
+    const isKnown = expected.includes(`sha256:${tarDigest.sha256}`);
+    if (!isBlobWanted || isUnconditional || isKnown) return { tarDigest, blob: first.blob };
     const second = await pass({ diffId: false, blob });
-    if (second.crc32 === diffId.crc32) return { diffId, blob: second.blob };
+    if (second.crc32 === tarDigest.crc32) return { tarDigest, blob: second.blob };
     await second.blob?.spool.release();
     throw new Fault("EXPORT_LAYER_CHANGED", "the layer's contents changed between hashing and compressing them");
   }
@@ -137,12 +137,12 @@ export class EarlyBuilder {
     rank: Rank,
     work: LayerWork,
     signal: AbortSignal,
-  ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "diffId" | "crc32">> {
+  ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "tarDigest" | "crc32">> {
     try {
       const spool = await blob?.open(this.#openSpool(tar));
       const result = await runPass(this.#limited, tar, { diffId, spool, work }, rank, signal);
       if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
-      const { blob: done } = result;
+      const { blobDigest: done } = result;
       if (spool === undefined || done === undefined) return { ...result, blob: undefined };
       blob?.complete(done);
       return { ...result, blob: { spool, done } };

@@ -137,11 +137,11 @@ export class LayerBuild implements Layer {
     );
   }
 
-  #adopt({ diffId, blob, isReady }: ClaimedLayer): void {
+  #adopt({ tarDigest, blob, isReady }: ClaimedLayer): void {
     this.counters.hashes += 1;
     if (blob !== undefined) this.counters.compressions += 1;
-    this.work.madeEarly({ diffId: diffIdOf(diffId), tarSize: diffId.size, blob: blob?.done }, isReady);
-    this.#hashed.resolve(diffId);
+    this.work.madeEarly({ diffId: diffIdOf(tarDigest), tarSize: tarDigest.size, blob: blob?.done }, isReady);
+    this.#hashed.resolve(tarDigest);
   }
 
   #first(): void {
@@ -155,16 +155,16 @@ export class LayerBuild implements Layer {
       stream: this.#plannedStream,
     };
     this.#make(first, this.plan).then(
-      (diffId) => this.#hashed.resolve(made(diffId)),
+      (tarDigest) => this.#hashed.resolve(made(tarDigest)),
       (error: unknown) => this.#hashed.reject(error),
     );
   }
 
   #later(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
-      const first = await this.#hashed.promise;
-      const changed = this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first)));
-      await this.#make({ ...requested, files: [...requested.files, ...changed] }, rank, first);
+      const hashed = await this.#hashed.promise;
+      const changed = this.#newFiles(({ expected }) => !expected.includes(diffIdOf(hashed)));
+      await this.#make({ ...requested, files: [...requested.files, ...changed] }, rank, hashed);
     };
     // A failure fails only the requested products.
     make().catch((error: unknown) => failAll(requested, error));
@@ -188,19 +188,19 @@ export class LayerBuild implements Layer {
     return file;
   }
 
-  /** @returns the diffID, if it is one of the products */
-  async #make(products: Products, rank: Rank, first?: DigestDone): Promise<DigestDone | undefined> {
+  /** @returns the digest of the tar, if its diffID is one of the products */
+  async #make(products: Products, rank: Rank, hashed?: DigestDone): Promise<DigestDone | undefined> {
     try {
       return await this.#tar.pass(async (tar) => {
         const early = await this.#early;
-        if (early === undefined) return await this.#turn(tar, products, rank, first);
+        if (early === undefined) return await this.#turn(tar, products, rank, hashed);
         if (early.blob !== undefined) products.blob?.takeOver(early.blob.spool);
         const left = { ...products, diffId: false, blob: early.blob === undefined ? products.blob : undefined };
         // A pass for tar files alone serves the cache, which must not delay the app image.
         const isForCache = left.blob === undefined && left.stream === undefined;
         const ownRank = isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank;
-        if (namesOf(left).length > 0) await this.#turn(tar, left, ownRank, early.diffId);
-        return early.diffId;
+        if (namesOf(left).length > 0) await this.#turn(tar, left, ownRank, early.tarDigest);
+        return early.tarDigest;
       });
     } catch (error) {
       this.work.fail(error);
@@ -213,14 +213,14 @@ export class LayerBuild implements Layer {
     tar: LayerTar,
     products: Products,
     rank: Rank,
-    first: DigestDone | undefined,
+    hashed: DigestDone | undefined,
   ): Promise<DigestDone | undefined> {
     const { diffId, blob, files, stream } = products;
     const isForReader = !diffId && blob === undefined && files.length === 0;
     const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
     const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
     if (stream !== undefined) await untilAborted(stream.ready, stop);
-    return await passes.run(rank, () => this.#pass(tar, products, rank, stop, first), stop);
+    return await passes.run(rank, () => this.#pass(tar, products, rank, stop, hashed), stop);
   }
 
   async #pass(
@@ -228,7 +228,7 @@ export class LayerBuild implements Layer {
     products: Products,
     rank: Rank,
     signal: AbortSignal,
-    first: DigestDone | undefined,
+    hashed: DigestDone | undefined,
   ): Promise<DigestDone | undefined> {
     const { diffId, blob, stream } = products;
     const spool = await blob?.open(this.#engine.openSpool(this.plan, tar.tarSize));
@@ -239,11 +239,12 @@ export class LayerBuild implements Layer {
     this.#count(opened);
     this.work.begin(tar.tarSize, namesOf(opened));
     const result = await runPass(this.#engine.pool, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
-    if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
-    this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
-    blob?.complete(made(result.blob));
+    if (hashed !== undefined && result.crc32 !== hashed.crc32) throw this.#changed(result);
+    const { tarDigest, blobDigest } = result;
+    this.work.made({ diffId: tarDigest && diffIdOf(tarDigest), blob: blobDigest });
+    blob?.complete(made(blobDigest));
     for (const consumer of consumers) consumer.complete();
-    return result.diffId;
+    return tarDigest;
   }
 
   async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {

@@ -47,8 +47,8 @@ export interface PassProducts {
 }
 
 export interface PassResult {
-  readonly diffId: DigestDone | undefined;
-  readonly blob: DigestDone | undefined;
+  readonly tarDigest: DigestDone | undefined;
+  readonly blobDigest: DigestDone | undefined;
   readonly crc32: number;
   readonly touched: ByteString | undefined;
 }
@@ -130,9 +130,9 @@ class Pass {
       await this.#finish(complete);
       stop.removeEventListener("abort", failConsumers);
     }
-    const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
+    const [tarDigest, blobDigest] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
     stop.throwIfAborted();
-    return { diffId, blob, crc32: this.#crc32, touched: this.#touched.example };
+    return { tarDigest, blobDigest, crc32: this.#crc32, touched: this.#touched.example };
   }
 
   #digests(): RunningDigest[] {

@@ -70,8 +70,8 @@ test.runIf(findProgram("python3") !== undefined)(
     const holder = spawn("python3", ["-c", LEASE, join(directory, "file-000")], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void holder.kill());
     await once(holder.stdout, "data");
-    const { diffId } = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER);
-    expect(diffId?.sha256).toBe(createHash("sha256").update(wholeTar(index)).digest("hex"));
+    const { tarDigest } = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER);
+    expect(tarDigest?.sha256).toBe(createHash("sha256").update(wholeTar(index)).digest("hex"));
   },
 );
 
@@ -79,18 +79,18 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
   const index = indexOf(tempTree(), 20);
   const tar = wholeTar(index);
   const spool = await ownSpool(tempTree());
-  const { diffId, blob } = await runPass(pool, index, { diffId: true, spool }, RANK, NEVER);
-  if (blob === undefined) throw new Error("no blob");
-  spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
+  const { tarDigest, blobDigest } = await runPass(pool, index, { diffId: true, spool }, RANK, NEVER);
+  if (blobDigest === undefined) throw new Error("no blob");
+  spool.complete({ digest: `sha256:${blobDigest.sha256}` as Digest, size: blobDigest.size });
   const bytes = await copyOf(spool.read(0));
   await spool.release();
-  expect(diffId).toEqual({
+  expect(tarDigest).toEqual({
     kind: "digest-done",
     sha256: createHash("sha256").update(tar).digest("hex"),
     size: tar.length,
     crc32: crc32(tar),
   });
-  expect(blob).toEqual({
+  expect(blobDigest).toEqual({
     kind: "digest-done",
     sha256: createHash("sha256").update(bytes).digest("hex"),
     size: bytes.length,
@@ -112,8 +112,8 @@ test("every digest of every block is told before the pass ends, even if the thre
   onTestFinished(() => unheard.mockRestore());
   const told: string[] = [];
   const work = new LayerWork("a", () => undefined, { block: () => undefined, digest: (_, kind) => told.push(kind) });
-  const { blob } = await runPass(pool, index, { diffId: true, spool, work }, RANK, NEVER);
-  spool.complete({ digest: `sha256:${blob?.sha256}` as Digest, size: blob?.size ?? 0 });
+  const { blobDigest } = await runPass(pool, index, { diffId: true, spool, work }, RANK, NEVER);
+  spool.complete({ digest: `sha256:${blobDigest?.sha256}` as Digest, size: blobDigest?.size ?? 0 });
   await spool.release();
   const blocks = blockCount(index);
   expect(told.sort()).toEqual([...Array(blocks).fill("blob"), ...Array(blocks).fill("diff-id")]);
@@ -150,7 +150,7 @@ describe("a file of several blocks that changes between two of them", () => {
     });
     onTestFinished(() => blocks.mockRestore());
     const result = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER).then(
-      ({ diffId, touched }) => ({ sha256: diffId?.sha256, touched }),
+      ({ tarDigest, touched }) => ({ sha256: tarDigest?.sha256, touched }),
       (error: unknown) => error,
     );
     for (const slot of held) slot.release();
