@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import { Fault } from "../src/errors/fault.ts";
 import type { WireFault } from "../src/errors/wire.ts";
 import { type ByteString, fromByteString } from "../src/go/byte-string.ts";
-import type { BlockTimes } from "../src/observe/span-sink.ts";
+import type { BlockTimes } from "../src/observe/work-sink.ts";
 import type { Digest } from "../src/oci/digest.ts";
 import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
 

@@ -5,7 +5,7 @@ import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
-import type { LayerProduct } from "../observe/span-sink.ts";
+import type { LayerProduct } from "../observe/work-sink.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { CACHE_PRIORITY, type LayerPlan, type Rank, type TarFilePlan } from "../plan/layers.ts";
 import type { ClaimedLayer } from "./early-builder.ts";

@@ -1,5 +1,5 @@
 import type { EventBody } from "./events.ts";
-import type { BlockTimes, LayerProduct, SpanSink, WorkSink } from "./span-sink.ts";
+import type { BlockSink, BlockTimes, LayerProduct, WorkSink } from "./work-sink.ts";
 
 export type LayerState = "waiting" | "hashing" | "compressing" | "reading" | "made" | "failed";
 
@@ -28,13 +28,13 @@ export class LayerWork {
   readMs = 0;
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;
-  readonly #spans: SpanSink | undefined;
+  readonly #blocks: BlockSink | undefined;
   readonly #works: WorkSink | undefined;
 
-  constructor(id: string, emit: (event: EventBody) => void, spans?: SpanSink, works?: WorkSink) {
+  constructor(id: string, emit: (event: EventBody) => void, blocks?: BlockSink, works?: WorkSink) {
     this.id = id;
     this.#emit = emit;
-    this.#spans = spans;
+    this.#blocks = blocks;
     this.#works = works;
   }
 
@@ -57,12 +57,12 @@ export class LayerWork {
     this.readMs += times.readMs - times.startMs;
     this.encodeMs += times.endMs - times.readMs;
     if (!this.isCompressed) this.compressed += outputLength;
-    this.#spans?.block(this.id, times);
+    this.#blocks?.block(this.id, times);
     this.#works?.block(this.id, times);
   }
 
   digested(kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void {
-    this.#spans?.digest(this.id, kind, times);
+    this.#blocks?.digest(this.id, kind, times);
     this.#works?.digest(this.id, kind, times);
   }
 

@@ -1,8 +1,8 @@
 import { messageOf } from "../errors/fault.ts";
 import type { EventBody, EventSink } from "./events.ts";
 import { LayerWork } from "./layer-work.ts";
-import type { SpanSink, WorkSink } from "./span-sink.ts";
 import { Transfer, type TransferPlan } from "./transfer.ts";
+import type { BlockSink, WorkSink } from "./work-sink.ts";
 
 /**
  * Observable state of an export: events plus counters to poll. Observers never block it. Times are in ms since the
@@ -18,19 +18,19 @@ export class Monitor {
   readonly #events: EventSink;
   readonly #now: () => number;
   readonly #started: number;
-  readonly #spans: SpanSink | undefined;
+  readonly #blocks: BlockSink | undefined;
   readonly #works: WorkSink | undefined;
 
   constructor(
     events: EventSink = () => undefined,
     now: () => number = () => performance.now(),
-    spans?: SpanSink,
+    blocks?: BlockSink,
     works?: WorkSink,
   ) {
     this.#events = events;
     this.#now = now;
     this.#started = now();
-    this.#spans = spans;
+    this.#blocks = blocks;
     this.#works = works;
   }
 
@@ -49,7 +49,7 @@ export class Monitor {
   }
 
   layer(id: string): LayerWork {
-    const work = new LayerWork(id, (event) => this.emit(event), this.#spans, this.#works);
+    const work = new LayerWork(id, (event) => this.emit(event), this.#blocks, this.#works);
     this.layers.push(work);
     return work;
   }

@@ -1,7 +1,7 @@
 import { messageOf } from "../errors/fault.ts";
 import type { EventBody } from "./events.ts";
 import type { LayerWork } from "./layer-work.ts";
-import type { Side, TransferOutcome, WorkSink } from "./span-sink.ts";
+import type { Side, TransferOutcome, WorkSink } from "./work-sink.ts";
 
 export interface TransferPlan {
   readonly destination: string;

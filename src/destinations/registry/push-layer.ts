@@ -1,6 +1,6 @@
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Monitor } from "../../observe/monitor.ts";
-import type { Side } from "../../observe/span-sink.ts";
+import type { Side } from "../../observe/work-sink.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
 import type { LayerContent, MadeContent } from "../destination.ts";

@@ -1,7 +1,7 @@
 import type { LayerWork } from "../layer-work.ts";
 import type { Monitor } from "../monitor.ts";
-import type { Side } from "../span-sink.ts";
 import type { Transfer } from "../transfer.ts";
+import type { Side } from "../work-sink.ts";
 
 /** Window of a speed: long enough to be stable, short enough to show a stall. */
 const WINDOW_MS = 5000;

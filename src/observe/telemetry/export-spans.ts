@@ -2,7 +2,7 @@ import { LAYER_IDS } from "../../cnb/names.ts";
 import { threadClock } from "../../concurrency/clock.ts";
 import { cacheKind, destinationKind, type ExportSettings, type Tuning } from "../../plan/inputs.ts";
 import type { ExportEvent } from "../events.ts";
-import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, WorkSink } from "../span-sink.ts";
+import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, WorkSink } from "../work-sink.ts";
 import type { Attributes } from "./otlp.ts";
 import type { OpenSpan } from "./telemetry.ts";
 

@@ -1,14 +1,14 @@
 import { type IntervalClock, threadClock } from "../../concurrency/clock.ts";
 import type { ExportEvent } from "../events.ts";
 import type { Monitor } from "../monitor.ts";
-import type { BlockTimes, SpanSink } from "../span-sink.ts";
+import type { BlockSink, BlockTimes } from "../work-sink.ts";
 import { buildTimeline } from "./build.ts";
 import { Series, type Span, SpanList } from "./spans.ts";
 import type { EarlierSpan, Timeline } from "./timeline.ts";
 
 const SAMPLE_MS = 100;
 
-export class TimelineRecorder implements SpanSink {
+export class TimelineRecorder implements BlockSink {
   readonly #threads = new SpanList(({ thread }) => thread);
   readonly #layers = new SpanList(({ layer, kind }) => `${kind} ${layer}`);
   readonly #queues = new Series();

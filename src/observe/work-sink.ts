@@ -12,7 +12,7 @@ export interface BlockTimes {
   readonly endMs: number;
 }
 
-export interface SpanSink {
+export interface BlockSink {
   block(layer: string, times: BlockTimes): void;
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;
 }
@@ -36,7 +36,7 @@ export interface ObservedTransfer {
  * Receives work as it begins and ends, as objects with sizes in bytes; the events contain only names. A transfer that
  * resumes begins at an offset above 0. `retried` reports requests that are part of no transfer.
  */
-export interface WorkSink extends SpanSink {
+export interface WorkSink extends BlockSink {
   passBegan(work: ObservedWork, makes: readonly LayerProduct[]): void;
   passEnded(work: ObservedWork, failure: unknown): void;
   transferCreated(transfer: ObservedTransfer): void;
