@@ -1,8 +1,8 @@
 import { accessSync, constants } from "node:fs";
 import { posix } from "node:path";
 import { LIFECYCLE_DIR_ENV, lifecycleDirectory } from "../build-output/launcher-release.ts";
-import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { failTo } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
 import type { Environment } from "../process/environment.ts";
 import type { Phase } from "./phases.ts";
 
@@ -27,12 +27,11 @@ function checkProgram(phase: Phase, path: string): void {
   try {
     accessSync(path, constants.X_OK);
   } catch (error) {
-    throw new Fault("EXPORT_ARGS_LIFECYCLE", `failed to find the ${phase}: ${messageOf(error)}`, {
-      exitCode: EXIT_CODES.failed,
+    const fault = pathFault("EXPORT_ARGS_LIFECYCLE", "access", path, error, {
       hint:
         "The creator runs the phases of a lifecycle: put it beside their programs, or set " +
         `${LIFECYCLE_DIR_ENV} to the directory where they are.`,
-      cause: error,
     });
+    throw failTo(`find the ${phase}`, fault);
   }
 }

@@ -4,7 +4,8 @@ import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { gates, type PlatformGate } from "../cnb/api.ts";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
 import { childCommand } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import { StopFault } from "../process/signals.ts";
@@ -210,7 +211,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   try {
     await Promise.all([once(child, "exit"), passLines(child.stdout, output.out, filter)]);
   } catch (error) {
-    throw startFault(phase, error);
+    throw failTo(`start the ${phase}`, pathFault("EXPORT_PHASE_START", "fork/exec", start.program, error));
   } finally {
     signal.removeEventListener("abort", stop);
     // After a stop or a kill, remaining processes of the phase have no purpose and would keep the output open.
@@ -219,7 +220,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   signal.throwIfAborted();
   // The shell's exit codes if it cannot execute the program; no phase has them (docs/compatibility.md#exit-codes).
   if (program !== start.program && [126, 127].includes(child.exitCode ?? 0))
-    throw startFault(phase, new Error(`${start.program} cannot be executed`));
+    throw failTo(`start the ${phase}`, new Fault("EXPORT_PHASE_START", `${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
 }
@@ -236,13 +237,6 @@ function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
   } catch {
     // The group has just ended.
   }
-}
-
-function startFault(phase: Phase, error: unknown): Fault {
-  return new Fault("EXPORT_PHASE_START", `failed to start the ${phase}: ${messageOf(error)}`, {
-    exitCode: 1,
-    cause: error,
-  });
 }
 
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {

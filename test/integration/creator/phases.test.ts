@@ -167,7 +167,10 @@ describe("the phases", () => {
     for (const phase of PHASES) expect(build.call(phase)?.env).not.toHaveProperty("TANDEM_OPEN_FILES");
   });
 
-  test.each(["", "ulimit -Sn 123 && "])("that cannot be executed are named (after %j)", async (limit) => {
+  test.each([
+    ["", (path: string) => `fork/exec ${path}: no such file or directory`],
+    ["ulimit -Sn 123 && ", (path: string) => `${path} cannot be executed`],
+  ])("that cannot be executed are named (after %j)", async (limit, reason) => {
     const build = await FakeBuild.open();
     const start = tempTree({ creator: `#!/bin/sh\n${limit}exec ${CREATOR} "$@"\n` });
     chmodSync(join(start, "creator"), 0o755);
@@ -176,7 +179,7 @@ describe("the phases", () => {
     writeFileSync(detector, "#!/no/such/loader\n", { mode: 0o755 });
     const run = await build.create({ program: join(start, "creator"), flags: ["-no-color"] });
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain("ERROR: failed to start the detector: ");
+    expect(run.stderr).toContain(`ERROR: failed to start the detector: ${reason(detector)}\n`);
   });
 
   test("of which buildpacks can see the environment get none of the creator's secrets", async () => {
@@ -289,7 +292,8 @@ describe("a failure", () => {
     rmSync(join(build.lifecycle, "builder"));
     const run = await build.create();
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain(join(build.lifecycle, "builder"));
+    const path = join(build.lifecycle, "builder");
+    expect(run.stderr).toContain(`failed to find the builder: access ${path}: no such file or directory\n`);
     expect(run.stderr).toContain("CNB_LIFECYCLE_DIR");
     expect(build.called).toEqual([]);
   });
