@@ -75,7 +75,10 @@ const MAJOR_SHARE = 0.5;
 /** Makes blobs some 10% smaller than the fastest level, at a third of its speed. */
 const SMALLER_LEVEL = 5;
 
-export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setup): string {
+/** Archives and media, which the fastest level hardly shrinks, do not get smaller at a higher one either. */
+const MAX_RATIO = 0.9;
+
+export function advice({ tarBytes, compressedBytes, appReadyMs, totalMs, bottleneck }: Summary, setup: Setup): string {
   const { workers, fittingWorkers, maxWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
   if (!parallel && behindMs > LATE_CACHE * totalMs) return "use -parallel to export the cache alongside the app image";
@@ -92,8 +95,9 @@ export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setu
     case "disk":
       return "use a faster disk for the layers";
     case "destination": {
+      if (compression !== "gzip" || compressedBytes >= MAX_RATIO * tarBytes) return "";
       const isSmaller = compressionLevel >= SMALLER_LEVEL || bottleneck.share < MAJOR_SHARE;
-      return isSmaller || compression !== "gzip" ? "" : `use -compression-level ${SMALLER_LEVEL} to send less`;
+      return isSmaller ? "" : `use -compression-level ${SMALLER_LEVEL} to send less`;
     }
     default:
       return "";

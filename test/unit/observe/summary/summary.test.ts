@@ -209,6 +209,8 @@ test.each([
   ["a registry", {}, {}, "use -compression-level 5 to send less"],
   ["a registry, at a high level", {}, { compressionLevel: 6 }, ""],
   ["a registry, with zstd", {}, { compression: "zstd" as const }, ""],
+  ["a registry, for incompressible layers", { compressedBytes: 9.5 * MB }, {}, ""],
+  ["a registry, without new layers", { tarBytes: 0, compressedBytes: 0 }, {}, ""],
   [
     "a cache after the app image",
     { appReadyMs: 5_000 },
