@@ -131,7 +131,11 @@ export class RegistryApp implements AppDestination {
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
     const { layers, configBytes, build } = unsaved;
     const early = this.#pushEarly(configBytes, signal);
-    const described = layers.map((layer) => describeLayer(layer, isPushFault));
+    // The first layer that cannot be pushed decides: the names fail without the uploads of the others.
+    const all = Promise.all(layers.map(({ added }) => added));
+    const described = layers.map((layer) =>
+      describeLayer({ ...layer, added: Promise.race([layer.added, all.then(() => layer.added)]) }, isPushFault),
+    );
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {

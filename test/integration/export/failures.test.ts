@@ -70,6 +70,20 @@ describe("the app image fails", () => {
     );
   });
 
+  test("when one layer is refused, without waiting for the others' uploads", async () => {
+    const { app, scene } = await scenes();
+    const commit = { method: "PUT", target: /app\/blobs\/uploads/ };
+    const tooLarge = { answer: refusal(413, "SIZE_INVALID", "too large") };
+    app.faults.add({ ...commit, action: tooLarge });
+    void app.faults.hold({ ...commit, times: ALWAYS });
+    const run = await scene.export();
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(
+      /failed to write image to the following tags: \[\S+: PUT \S+: SIZE_INVALID: too large\]\n/,
+    );
+    expect(run.stdout).toMatch(/^\*\*\* Images \(sha256:[0-9a-f]{64}\):$/m);
+  });
+
   test("without credentials", async () => {
     const { scene } = await scenes();
     const auth = { kind: "basic", username: "user", password: "secret" } as const;
