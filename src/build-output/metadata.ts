@@ -53,11 +53,11 @@ const buildSchema = table({ bom: z.array(bomEntry).default([]) });
  */
 export async function readBuildBom(layersDir: string, group: readonly GroupElement[]): Promise<readonly BomEntry[]> {
   const entries: BomEntry[] = [];
-  for (const { id, version, optional } of group) {
+  for (const { id, version, extension, optional } of group) {
     const path = toByteString(`${buildpackDirectory(layersDir, id)}/build.toml`);
     try {
       const { bom } = await readToml(path, buildSchema, openBuildpackFile);
-      entries.push(...bom.map((entry) => ({ ...entry, buildpack: { id, version, optional } })));
+      entries.push(...bom.map((entry) => ({ ...entry, buildpack: { id, version, extension, optional } })));
     } catch (error) {
       if (!isMissingFile(error)) throw error;
     }

@@ -27,7 +27,8 @@ export interface BomEntry {
   readonly name: string;
   readonly version: string;
   readonly metadata: FreeValue;
-  readonly buildpack: { readonly id: string; readonly version: string; readonly optional: boolean };
+  /** `extension` is in report.toml only. */
+  readonly buildpack: Omit<GroupElement, "api" | "homepage" | "extension"> & { readonly extension?: boolean };
 }
 
 /**
@@ -58,6 +59,7 @@ export function bomEntryStruct({ name, version, metadata, buildpack }: BomEntry)
     buildpack: goStruct({
       id: buildpack.id,
       version: buildpack.version,
+      extension: unlessEmpty(buildpack.extension),
       optional: unlessEmpty(buildpack.optional),
     }),
   });

@@ -4,17 +4,25 @@ import { readBuildBom } from "../../../src/build-output/metadata.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-const element = (id: string) => ({ id, version: "1", api: "0.7", homepage: "h", optional: true, extension: false });
+const element = (id: string) => ({
+  id,
+  version: "1",
+  api: "0.7",
+  homepage: "h",
+  optional: true,
+  extension: id === "a",
+});
 
 test("entries of all buildpacks in group order, attributed to the group's element", async () => {
   const root = tempTree({
     "x_b/build.toml": "[[bom]]\nname = 'b'\nmetadata = {i = 1, f = 1.0}\nbuildpack = {id = 'forged'}",
     "a/build.toml": "[[BOM]]\nName = 'a1'\nversion = 'v'\n[[BOM]]\nname = 'a2'\n[[unmet]]\nname = 'u'",
   });
+  const buildpack = { id: "a", version: "1", optional: true, extension: true };
   expect(await readBuildBom(root, [element("x/b"), element("missing"), element("a")])).toEqual([
-    { name: "b", version: "", metadata: { i: 1n, f: 1 }, buildpack: { id: "x/b", version: "1", optional: true } },
-    { name: "a1", version: "v", metadata: null, buildpack: { id: "a", version: "1", optional: true } },
-    { name: "a2", version: "", metadata: null, buildpack: { id: "a", version: "1", optional: true } },
+    { name: "b", version: "", metadata: { i: 1n, f: 1 }, buildpack: { ...buildpack, id: "x/b", extension: false } },
+    { name: "a1", version: "v", metadata: null, buildpack },
+    { name: "a2", version: "", metadata: null, buildpack },
   ]);
 });
 

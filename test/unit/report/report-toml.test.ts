@@ -48,7 +48,12 @@ describe("reportToml", () => {
         metadata: { k: "v", i: 1n, f: 1, sub: { q: true } },
         buildpack: { id: "b", version: "1", optional: false },
       },
-      { name: "m", version: "2", metadata: null, buildpack: { id: "c", version: "2", optional: true } },
+      {
+        name: "m",
+        version: "2",
+        metadata: null,
+        buildpack: { id: "c", version: "2", optional: true, extension: true },
+      },
     ];
     expect(reportToml({ ...REPORT, bom })).toBe(`[build]
 
@@ -70,6 +75,7 @@ describe("reportToml", () => {
     [build.bom.buildpack]
       id = "c"
       version = "2"
+      extension = true
       optional = true
 
 ${TEXT}`);
