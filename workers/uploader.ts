@@ -2,8 +2,7 @@ import { type MessagePort, workerData } from "node:worker_threads";
 import { SYSTEM_CLOCK } from "../src/concurrency/clock.ts";
 import { Condition } from "../src/concurrency/condition.ts";
 import { type GrowingFile, readGrowing } from "../src/files/growing-file.ts";
-import { readBody } from "../src/http/body.ts";
-import { MAX_ERROR_BODY_BYTES } from "../src/http/faults.ts";
+import { readBriefly } from "../src/http/body.ts";
 import { Routes } from "../src/http/routes.ts";
 import { exchangeOver } from "../src/http/transport.ts";
 import { LISTEN_MS, UploadBody, type UploadSource } from "../src/http/upload-body.ts";
@@ -43,7 +42,7 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
   try {
     const connections = routes.connectionsOf(routeFromWire(route));
     const response = await exchangeOver(connections, { ...request, body: sent, signal: sent.signal });
-    const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+    const bytes = await readBriefly(response.body);
     // The body ended early because its file could not be read. If it was stopped, the main thread knows, and needs the response.
     if (!stop.signal.aborted) sent.cancelled.throwIfAborted();
     return { kind: "answered", status: response.status, headers: response.headers, body: bytes, position };

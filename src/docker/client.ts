@@ -1,8 +1,7 @@
 import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
-import { readBody } from "../http/body.ts";
-import { MAX_ERROR_BODY_BYTES } from "../http/faults.ts";
+import { readBody, readBriefly } from "../http/body.ts";
 import { requestHead } from "../http/routes.ts";
 import { type Connections, exchangeOver, type RawResponse } from "../http/transport.ts";
 import type { Environment } from "../process/environment.ts";
@@ -174,8 +173,7 @@ export class DockerClient {
         signal,
       });
       if (response.status < 300) return response;
-      // If the body is too long or breaks off, the status is enough.
-      const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+      const bytes = await readBriefly(response.body);
       throw dockerResponseFault(response.status, bytes.toString("utf8"), this.name);
     } catch (error) {
       signal.throwIfAborted();

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { Fault } from "../errors/fault.ts";
 import { MAX_ERROR_BODY_BYTES, redactUrl, responseFault } from "./faults.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
@@ -15,17 +16,27 @@ export async function ensureStatus(
 ): Promise<void> {
   if (expected.includes(response.status)) return;
   const { url, status, proxy } = response;
-  // If the body breaks off, the status is enough.
-  const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+  const body = (await readBriefly(response.body)).toString("utf8");
   const [retryAfter, date] = [headerOf(response, "retry-after"), headerOf(response, "date")];
   const challenges = [response.headers["proxy-authenticate"] ?? []].flat();
   const proxyLogin =
     status === 407 && proxy !== undefined ? { proxy: proxy.host, ...requiredLogin(proxy, challenges) } : undefined;
-  throw responseFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8"), proxyLogin });
+  throw responseFault({ method, url, status, retryAfter, date, body, proxyLogin });
 }
 
 export async function discard({ body }: Pick<HttpResponse, "body">): Promise<void> {
-  await readBody(body, MAX_ERROR_BODY_BYTES);
+  await readBriefly(body);
+}
+
+/** A body that is not needed arrives with its head, or never ends: some servers send neither a length nor an end. */
+const BRIEF_MS = 2000;
+
+/** What arrives of a body soon. If it breaks off, or does not end, the status is enough. Never rejects. */
+export async function readBriefly(body: Readable): Promise<Buffer> {
+  const timer = setTimeout(() => body.destroy(), BRIEF_MS);
+  const { bytes } = await readBody(body, MAX_ERROR_BODY_BYTES);
+  clearTimeout(timer);
+  return bytes;
 }
 
 /** @throws Fault if the body is longer than `maxBytes`; RegistryFault if it breaks off */

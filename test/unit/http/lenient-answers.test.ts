@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { discard, readAll } from "../../../src/http/body.ts";
+import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { RawServer } from "../../support/network/raw-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -234,6 +234,23 @@ test("an unrequested protocol switch is an error", async () => {
   expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
     message: expect.stringMatching(/transport connection broken: unexpected switch of protocols$/),
   });
+});
+
+test("a body that never ends is not waited for if it is not needed", async () => {
+  const http = new Http({}, { timeouts: { ...client().timeouts, stallMs: 0 } });
+  onTestFinished(() => http.close());
+  const exchange = async (status: string, rest: string) => {
+    const request = requestTo(await serve(`HTTP/1.1 ${status}\r\n${rest}`), "PUT");
+    const response = await http.exchange(request, false);
+    await ensureStatus(request, response, [201]);
+    await discard(response);
+  };
+  const endings = ["\r\n", "Content-Length: 9\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n2\r\n"];
+  const taken = endings.map((ending) => exchange("201 Created", ending));
+  const refused = endings.map((ending) => rejectionOf(exchange("403 Forbidden", `${ending}no`)));
+  await Promise.all(taken);
+  for (const error of await Promise.all(refused))
+    expect(error).toMatchObject({ status: 403, message: expect.stringMatching(/403 Forbidden: no$/) });
 });
 
 test("a stalled response times out", async () => {
