@@ -4,7 +4,7 @@ import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
 import { addressOf, DEFAULT_PORT, familyOf } from "./address.ts";
-import { decode, proxyAuthorization } from "./tunnel.ts";
+import { authorizationIn, decode } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
@@ -39,7 +39,7 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
       hint: `Correct the port in ${name}.`,
     });
   registerSecret(decode(proxy.password).toString());
-  registerSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
+  registerSecret(authorizationIn(proxy)?.replace(/^Basic /, ""));
   if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
   const asHttp = proxy.port === "" ? null : URL.parse(proxy.href.replace(proxy.protocol, "http:"));
   if (asHttp !== null) return asHttp;

@@ -71,15 +71,16 @@ function hasLogin({ username, password }: URL): boolean {
   return username !== "" || password !== "";
 }
 
-export function proxyAuthorization(proxy: URL): string | undefined {
-  if (!hasLogin(proxy)) return undefined;
-  const login = Buffer.concat([decode(proxy.username), Buffer.from(":"), decode(proxy.password)]);
+/** The header for a user and password that are part of a URL. */
+export function authorizationIn(url: URL): string | undefined {
+  if (!hasLogin(url)) return undefined;
+  const login = Buffer.concat([decode(url.username), Buffer.from(":"), decode(url.password)]);
   return `Basic ${login.toString("base64")}`;
 }
 
 /** Headers of every request. @param proxy receives the request itself, so it gets its login */
 export function commonHeaders(host: string, proxy: URL | undefined): Readonly<Record<string, string>> {
-  const authorization = proxy && proxyAuthorization(proxy);
+  const authorization = proxy && authorizationIn(proxy);
   return { host, "user-agent": "tandem", ...(authorization && { "proxy-authorization": authorization }) };
 }
 

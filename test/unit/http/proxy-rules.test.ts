@@ -3,7 +3,7 @@ import { isOnRegistry, resolveLocation } from "../../../src/auth/ping.ts";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { proxyFor } from "../../../src/http/proxies.ts";
 import { isPrivateAddress } from "../../../src/http/redirects.ts";
-import { proxyAuthorization } from "../../../src/http/tunnel.ts";
+import { authorizationIn } from "../../../src/http/tunnel.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const PROXIES = { HTTP_PROXY: "http://plain:1", HTTPS_PROXY: "secure:2" };
@@ -213,7 +213,7 @@ test.each([
   ["me:p%C3%A4ss", Buffer.from("me:p\xe4ss")],
   ["me:50%of%41%", Buffer.from("me:50%ofA%")],
 ])("the login %s is sent with the bytes that it stands for", (login, bytes) => {
-  const sent = proxyAuthorization(new URL(`http://${login}@proxy`));
+  const sent = authorizationIn(new URL(`http://${login}@proxy`));
   expect(sent).toBe(`Basic ${bytes.toString("base64")}`);
 });
 

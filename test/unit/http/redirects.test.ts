@@ -56,6 +56,18 @@ describe("credentials", () => {
     ]);
   });
 
+  test("are those in the URL on another host, and the registry's own on its host", async () => {
+    const { get, seen } = await open(({ url }) => {
+      if (url.pathname === "/blob") return { body: "" };
+      return to(`https://me:p%40ss@${url.pathname === "/moved" ? "cdn.example/blob" : "reg.example/moved"}`);
+    });
+    await get();
+    expect(seen().slice(1)).toEqual([
+      `reg.example/moved ${BASIC}`,
+      `cdn.example/blob Basic ${Buffer.from("me:p@ss").toString("base64")}`,
+    ]);
+  });
+
   test("are sent when another host redirects back", async () => {
     const { get, seen } = await open(({ url, headers }) => {
       if (url.pathname === "/back") return { body: "" };
