@@ -34,7 +34,10 @@ export class ResponseHeads {
     socket.push = (chunk: unknown) => this.#take(chunk);
   }
 
-  /** @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed */
+  /**
+   * @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed. As in Go, what
+   * arrives with the head, such as a page, is dropped: a TLS server does not speak first
+   */
   expect(isTunnel = false): void {
     this.#isTunnel = isTunnel;
     this.#state = "head";
@@ -74,6 +77,7 @@ export class ResponseHeads {
       if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
         const head = this.#normalize(lines);
         if (head === undefined) return false;
+        if (this.#isTunnel) this.#head = EMPTY;
         this.#chunks.begin();
         this.#state = !this.#isTunnel && /^transfer-encoding: chunked\r$/im.test(head) ? "chunks" : "body";
         const isTaken = this.#push(Buffer.from(head, "latin1"));

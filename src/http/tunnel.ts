@@ -113,7 +113,7 @@ export async function connectThrough(
     });
     new ResponseHeads(socket).expect(true);
     asked.end();
-    const [response, , head] = await once(asked, "connect");
+    const [response] = await once(asked, "connect");
     const status: number = response.statusCode;
     if (status !== 200)
       throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
@@ -121,7 +121,6 @@ export async function connectThrough(
         isTemporary: isTemporaryStatus(status),
         login: status === 407 ? requiredLogin(proxy, response.headersDistinct["proxy-authenticate"]) : undefined,
       });
-    if (head.length > 0) socket.unshift(head);
     return socket;
   });
 }

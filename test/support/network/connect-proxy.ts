@@ -6,6 +6,8 @@ export interface ProxyOptions {
   readonly login?: string;
   /** Actual addresses by `host:port`; other hosts are connected to by name. */
   readonly routes?: Readonly<Record<string, string>>;
+  /** Sent with the head of a response to CONNECT. */
+  readonly page?: string;
 }
 
 export class ConnectProxy implements AsyncDisposable {
@@ -39,7 +41,7 @@ export class ConnectProxy implements AsyncDisposable {
       this.passed.push(`CONNECT ${request.url}`);
       const [host, port] = this.#place(request.url ?? "");
       const server = connect({ host, port }, () => {
-        client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        client.write(`HTTP/1.1 200 Connection established\r\n\r\n${this.#options.page ?? ""}`);
         server.write(head);
         server.pipe(client);
         client.pipe(server);

@@ -262,6 +262,11 @@ describe("a proxy is named that lets a request pass and then", () => {
   });
 });
 
+test("a page in a proxy's response to CONNECT is dropped", async () => {
+  const { proxy, trust } = await servers({ page: "<html>Connected</html>" });
+  expect(await read(client({ HTTPS_PROXY: proxy.url, ...trust }), `https://${NAME}/`)).toBe("200 secure");
+});
+
 describe("a server with a certificate of a private CA", () => {
   test("is trusted only as an insecure registry", async () => {
     const { secure } = await servers();
