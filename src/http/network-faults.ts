@@ -20,6 +20,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
   EAI_AGAIN: "temporary failure in name resolution",
   HPE_INVALID_EOF_STATE: "unexpected EOF",
+  UND_ERR_INVALID_ARG: 'net/http: invalid header field value for "Authorization"',
   ERR_SSL_WRONG_VERSION_NUMBER: "http: server gave HTTP response to HTTPS client",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };

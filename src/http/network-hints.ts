@@ -94,6 +94,8 @@ function proxyHint(code: string, error: unknown, proxy: string): string {
 }
 
 function registryHint(code: string, url: URL, error: unknown, proxy: URL | undefined): string | undefined {
+  if (code === "UND_ERR_INVALID_ARG")
+    return `Correct the credentials for ${url.host}: they, or the token that its token server gives, have a character that no header may have, such as a line feed.`;
   if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;

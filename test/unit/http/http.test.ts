@@ -262,6 +262,17 @@ describe("a proxy is named that lets a request pass and then", () => {
   });
 });
 
+test("credentials that no header may have are an error without them", async () => {
+  const { plain } = await servers();
+  const request = { ...get(`http://${plain.host}/`), headers: { authorization: "Bearer s3cret\n" } };
+  const error = await rejectionOf(client({}).exchange(request, false));
+  expect(error).toMatchObject({
+    message: `Get "http://${plain.host}/": net/http: invalid header field value for "Authorization"`,
+    hint: expect.stringContaining(`Correct the credentials for ${plain.host}: `),
+    isTemporary: false,
+  });
+});
+
 test("a page in a proxy's response to CONNECT is dropped", async () => {
   const { proxy, trust } = await servers({ page: "<html>Connected</html>" });
   expect(await read(client({ HTTPS_PROXY: proxy.url, ...trust }), `https://${NAME}/`)).toBe("200 secure");
