@@ -15,7 +15,7 @@ import { makeDirectories } from "../files/directories.ts";
 import { claim, inUse, isInUse, namesIn, removeAll, renameTo, writeDurably } from "../files/durable-directory.ts";
 import type { OwnedDirectory } from "../files/owned-directory.ts";
 import { readFile } from "../files/read-file.ts";
-import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
+import { goErrnoText, isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { type CacheDirectories, commitStaged } from "./cache-commit.ts";
 
@@ -116,7 +116,7 @@ export class VolumeCache {
       if (isNotExist(error)) return `failed to find cache layer with SHA '${diffId}'`;
       if (isSystemError(error, "EACCES"))
         return `failed to read cache layer with SHA '${diffId}' due to insufficient permissions`;
-      return `hashing layer: ${messageOf(error)}`;
+      return `hashing layer: ${isSystemError(error) ? `stat ${path}: ${goErrnoText(error)}` : messageOf(error)}`;
     }
   }
 

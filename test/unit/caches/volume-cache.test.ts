@@ -253,6 +253,16 @@ describe("a committed layer", () => {
     const cache = await openCache(directory);
     expect(await cache.findFlaw(diffIdOfText("one"))).toBe(`hashing layer: ${path} is not a regular file`);
   });
+
+  test("has a flaw in the lifecycle's words if it links to itself", async () => {
+    const directory = await cacheOfTwo();
+    const path = join(directory, "committed", tarName("one"));
+    rmSync(path);
+    symlinkSync(path, path);
+    const cache = await openCache(directory);
+    const flaw = await cache.findFlaw(diffIdOfText("one"));
+    expect(flaw).toBe(`hashing layer: stat ${path}: too many levels of symbolic links`);
+  });
 });
 
 describe("commit", () => {
