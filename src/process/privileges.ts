@@ -25,7 +25,7 @@ function ensureOwnerOf(path: string, uid: number, gid: number): void {
     stats = statSync(path);
   } catch (error) {
     if (isNotExist(error)) return;
-    throw pathFault("EXPORT_PRIVILEGES", "stat", path, error);
+    throw pathFault("EXPORT_SYSTEM", "stat", path, error);
   }
   if (!canWrite(stats, uid, gid)) chownTree(path, uid, gid);
 }
@@ -49,7 +49,7 @@ function entriesOf(path: string): Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (error) {
-    throw pathFault("EXPORT_PRIVILEGES", "open", path, error);
+    throw pathFault("EXPORT_SYSTEM", "open", path, error);
   }
 }
 

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ensureOwner } from "../../../src/process/privileges.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -13,5 +15,14 @@ test.each([
     code: "EXPORT_PRIVILEGES",
     message: `failed to chown volumes: chown ${directory}: invalid argument`,
     hint: "Give ids from 0 to 4294967294 with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).",
+  });
+});
+
+test("a file in the place of a cache directory is no lack of privileges", () => {
+  const file = join(tempTree(), "cache");
+  writeFileSync(file, "");
+  expect(thrownBy(() => ensureOwner(54_321, 54_321, [file]))).toMatchObject({
+    code: "EXPORT_SYSTEM",
+    message: `failed to chown volumes: open ${file}: not a directory`,
   });
 });
