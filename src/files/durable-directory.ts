@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { copyFile, link, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { link, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { CODES } from "../errors/codes.ts";
 import { Fault } from "../errors/fault.ts";
@@ -55,8 +54,10 @@ export function claim(path: string): OwnedDirectory | undefined {
 
 export async function linkOrCopy(from: string, to: string): Promise<void> {
   await attempt("link", `${from} ${to}`, async () => {
-    await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
-    await durable.syncFile(to);
+    await link(from, to).then(
+      () => durable.syncFile(to),
+      () => durable.copyDurably(from, to),
+    );
   });
 }
 

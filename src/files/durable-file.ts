@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { open, readdir, rename, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, copyFile, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isNotExist, isSystemError } from "../go/errno.ts";
 
@@ -25,6 +26,22 @@ export async function writeDurably(
   if (exactMode !== undefined) await file.chmod(exactMode);
   await file.writeFile(content);
   await file.sync();
+}
+
+/**
+ * Copies to a new file, as a reflink if possible. Seccomp profiles may refuse copy_file_range(2): Go then reads and
+ * writes, Node.js does not.
+ */
+export async function copyDurably(from: string, to: string, { exactMode }: FileModes = {}): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  } catch (error) {
+    if (!isSystemError(error, "EPERM")) throw error;
+    await using source = await open(from);
+    return await writeDurably(to, source.createReadStream(), { flag: "wx", exactMode });
+  }
+  if (exactMode !== undefined) await chmod(to, exactMode);
+  await syncFile(to);
 }
 
 export async function syncFile(path: string): Promise<void> {

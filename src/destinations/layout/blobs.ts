@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, link, lstat, open, rename, rm, stat } from "node:fs/promises";
+import { link, lstat, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
 import { hintLine } from "../../errors/printable.ts";
-import { syncFile, writeDurably } from "../../files/durable-file.ts";
+import { copyDurably, writeDurably } from "../../files/durable-file.ts";
 import { isNotExist, isSystemError, pathFault } from "../../go/errno.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";
@@ -134,11 +134,9 @@ export async function copyBlob(
       hint: hintLine`Write that layout again: ${blobPath(from, digest)} does not match its descriptor.`,
     });
   await written(blobPath(root, digest), () =>
-    underTemporaryName(root, digest, async (temporary) => {
-      await copyFile(blobPath(from, digest), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      await chmod(temporary, LAYER_MODE);
-      await syncFile(temporary);
-    }),
+    underTemporaryName(root, digest, (temporary) =>
+      copyDurably(blobPath(from, digest), temporary, { exactMode: LAYER_MODE }),
+    ),
   );
   return true;
 }

@@ -2,7 +2,13 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import promises from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { replaceDurably, replaceFile, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
+import {
+  copyDurably,
+  replaceDurably,
+  replaceFile,
+  syncDirectory,
+  writeDurably,
+} from "../../../src/files/durable-file.ts";
 import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 
@@ -16,6 +22,19 @@ test("a file is replaced despite an earlier process's leftover under the tempora
   expect(statSync(path).mode & 0o777).toBe(0o640 & ~process.umask());
   expect(readdirSync(directory)).toEqual(["file"]);
 });
+
+test.each(["", "EPERM"])(
+  "a copy has the contents and the mode, also if the system's copying fails with %j",
+  async (code) => {
+    const [from, to] = [join(tempTree({ from: "contents" }), "from"), join(tempTree(), "to")];
+    const refusal = Object.assign(new Error(code), { code, syscall: "copyfile", errno: -1 });
+    if (code !== "") vi.spyOn(promises, "copyFile").mockRejectedValueOnce(refusal);
+    applyBuiltinMocks();
+    await copyDurably(from, to, { exactMode: 0o600 });
+    expect(readFileSync(to, "utf8")).toBe("contents");
+    expect(statSync(to).mode & 0o777).toBe(0o600);
+  },
+);
 
 test("a file that cannot be replaced stays, without leftovers", async () => {
   const directory = tempTree();
