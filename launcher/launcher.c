@@ -14,6 +14,7 @@
 #if defined(__x86_64__)
 enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59 };
 enum { SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_rt_sigtimedwait = 128, SYS_readlinkat = 267, SYS_prlimit64 = 302 };
+enum { SYS_clone3 = 435 };
 
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 
@@ -31,6 +32,7 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 #elif defined(__aarch64__)
 enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135 };
 enum { SYS_rt_sigtimedwait = 137, SYS_getpid = 172, SYS_clone = 220, SYS_execve = 221, SYS_mmap = 222, SYS_wait4 = 260, SYS_prlimit64 = 261 };
+enum { SYS_clone3 = 435 };
 
 __asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start\n");
 
@@ -196,6 +198,16 @@ static void require(const char *option, int resource, unsigned long least, const
 #define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
 
 /*
+ * The C library starts threads with clone3(2), and with clone(2) only where the kernel does not know clone3: Node.js
+ * would abort where a seccomp profile refuses it. Without arguments, it starts nothing.
+ */
+static void require_threads(void) {
+  if (system_call(SYS_clone3, 0, 0, 0, 0, 0, 0) != -EPERM) return;
+  die(CANNOT_EXECUTE, (const char *[]){"ERROR: failed to start threads: the seccomp profile of the container refuses clone3\n"
+                                       "Update the container runtime (Docker to 20.10.10 or newer) or the profile\n", 0});
+}
+
+/*
  * The kernel drops signals that process 1 of a container does not handle, and Node.js handles them only once it has
  * started. So process 1 blocks them, which keeps them pending, and forwards them to a child, in which this function
  * returns. Process 1 ends with the child's exit code, or like a shell if a signal ended the child, and reaps orphans.
@@ -230,6 +242,7 @@ static void init(void) {
 _Noreturn __attribute__((used)) void start(long *stack) {
   if (system_call(SYS_getpid, 0, 0, 0, 0, 0, 0) == 1) init();
   LIMITS
+  require_threads();
   long argc = stack[0];
   char **argv = (char **)(stack + 1);
   char **environment = argv + argc + 1;

@@ -28,6 +28,7 @@ import {
   runEmulated,
   runInRoot,
 } from "../../support/files/root-file-system.ts";
+import { canTrace } from "../../support/files/start-owner.ts";
 import { sharedDirectory, tempTree } from "../../support/files/temp-tree.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/images/extended-layout.ts";
 import { RegistryAccess } from "../../support/images/registry-access.ts";
@@ -190,6 +191,14 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
   test("a variable that renaming makes too long for the kernel is an error that says what to do", () => {
     const { status, stderr } = version(join(lifecycle, "exporter"), { A: "a".repeat(131_060) });
     expect(stderr).toMatch(/^ERROR: failed to execute \S+\/ld\.so: argument list too long\nShorten the environment: /);
+    expect(status).toBe(126);
+  });
+
+  test("a seccomp profile that refuses the C library's way to start threads is an error that says what to do", (context) => {
+    if (!canTrace) return context.skip("there is no strace, or it may not trace");
+    const refusing = ["-qq", "-o", "/dev/null", "-e", "inject=clone3:error=EPERM", join(lifecycle, "exporter")];
+    const { status, stderr } = spawnSync("strace", refusing, { encoding: "utf8" });
+    expect(stderr).toMatch(/^ERROR: failed to start threads: .* refuses clone3\nUpdate the container runtime /);
     expect(status).toBe(126);
   });
 
