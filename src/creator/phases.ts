@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { gates, type PlatformGate } from "../cnb/api.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
-import { childCommand } from "../process/children.ts";
+import { childCommand, interpreterFlaw } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import { StopFault } from "../process/signals.ts";
 import type { CommandOutput, LineSink } from "../report/output.ts";
@@ -211,7 +211,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   try {
     await Promise.all([once(child, "exit"), passLines(child.stdout, output.out, filter)]);
   } catch (error) {
-    throw failTo(`start the ${phase}`, pathFault("EXPORT_PHASE_START", "fork/exec", start.program, error));
+    throw startFault(phase, start.program, pathFault("EXPORT_PHASE_START", "fork/exec", start.program, error));
   } finally {
     signal.removeEventListener("abort", stop);
     // After a stop or a kill, remaining processes of the phase have no purpose and would keep the output open.
@@ -220,7 +220,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   signal.throwIfAborted();
   // The shell's exit codes if it cannot execute the program; no phase has them (docs/compatibility.md#exit-codes).
   if (program !== start.program && [126, 127].includes(child.exitCode ?? 0))
-    throw failTo(`start the ${phase}`, new Fault("EXPORT_PHASE_START", `${start.program} cannot be executed`));
+    throw startFault(phase, start.program, new Fault("EXPORT_PHASE_START", `${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
 }
@@ -237,6 +237,13 @@ function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
   } catch {
     // The group has just ended.
   }
+}
+
+/** @param otherwise the fault unless the program's interpreter is to blame */
+function startFault(phase: Phase, program: string, otherwise: Fault): Fault {
+  const flaw = interpreterFlaw(program);
+  const fault = flaw === undefined ? otherwise : new Fault(otherwise.code, flaw, { cause: otherwise });
+  return failTo(`start the ${phase}`, fault);
 }
 
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {

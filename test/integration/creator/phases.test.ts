@@ -167,10 +167,7 @@ describe("the phases", () => {
     for (const phase of PHASES) expect(build.call(phase)?.env).not.toHaveProperty("TANDEM_OPEN_FILES");
   });
 
-  test.each([
-    ["", (path: string) => `fork/exec ${path}: no such file or directory`],
-    ["ulimit -Sn 123 && ", (path: string) => `${path} cannot be executed`],
-  ])("that cannot be executed are named (after %j)", async (limit, reason) => {
+  test.each(["", "ulimit -Sn 123 && "])("whose interpreter is missing are named (after %j)", async (limit) => {
     const build = await FakeBuild.open();
     const start = tempTree({ creator: `#!/bin/sh\n${limit}exec ${CREATOR} "$@"\n` });
     chmodSync(join(start, "creator"), 0o755);
@@ -179,7 +176,9 @@ describe("the phases", () => {
     writeFileSync(detector, "#!/no/such/loader\n", { mode: 0o755 });
     const run = await build.create({ program: join(start, "creator"), flags: ["-no-color"] });
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain(`ERROR: failed to start the detector: ${reason(detector)}\n`);
+    expect(run.stderr).toContain(
+      `ERROR: failed to start the detector: ${detector} needs /no/such/loader, which is missing or cannot be executed\n`,
+    );
   });
 
   test("of which buildpacks can see the environment get none of the creator's secrets", async () => {
@@ -289,11 +288,11 @@ describe("a failure", () => {
 
   test("a phase that is missing is named before any runs", async () => {
     const build = await FakeBuild.open();
-    rmSync(join(build.lifecycle, "builder"));
+    const builder = join(build.lifecycle, "builder");
+    rmSync(builder);
     const run = await build.create();
     expect(run.exitCode).toBe(1);
-    const path = join(build.lifecycle, "builder");
-    expect(run.stderr).toContain(`failed to find the builder: access ${path}: no such file or directory\n`);
+    expect(run.stderr).toContain(`failed to find the builder: access ${builder}: no such file or directory\n`);
     expect(run.stderr).toContain("CNB_LIFECYCLE_DIR");
     expect(build.called).toEqual([]);
   });
