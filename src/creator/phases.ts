@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { gates, type PlatformGate } from "../cnb/api.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
-import { childCommand, interpreterFlaw } from "../process/children.ts";
+import { childCommand, interpreterFlaw, isForeign } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import { StopFault } from "../process/signals.ts";
 import type { CommandOutput, LineSink } from "../report/output.ts";
@@ -218,8 +218,10 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     if (!signal.aborted && child.signalCode === null) process.off("exit", kill);
   }
   signal.throwIfAborted();
-  // The shell's exit codes if it cannot execute the program; no phase has them (docs/compatibility.md#exit-codes).
-  if (program !== start.program && [126, 127].includes(child.exitCode ?? 0))
+  // A shell's exit codes if it cannot execute the program; no phase has 126 and 127 (docs/compatibility.md#exit-codes).
+  // What the kernel cannot execute, execvp(3) has a shell run as a script.
+  const shellCodes = isForeign(start.program) ? [2, 126, 127] : program === start.program ? [] : [126, 127];
+  if (shellCodes.includes(child.exitCode ?? 0))
     throw startFault(phase, start.program, new Fault("EXPORT_PHASE_START", `${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
@@ -239,9 +241,10 @@ function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
   }
 }
 
-/** @param otherwise the fault unless the program's interpreter is to blame */
+/** @param otherwise the fault unless the program itself explains it */
 function startFault(phase: Phase, program: string, otherwise: Fault): Fault {
-  const flaw = interpreterFlaw(program);
+  const foreign = isForeign(program) ? `${program} is a program for another processor` : undefined;
+  const flaw = interpreterFlaw(program) ?? foreign;
   const fault = flaw === undefined ? otherwise : new Fault(otherwise.code, flaw, { cause: otherwise });
   return failTo(`start the ${phase}`, fault);
 }

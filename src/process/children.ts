@@ -55,6 +55,18 @@ export function interpreterFlaw(program: string): string | undefined {
     : `${program} needs ${interpreter}, which is missing or cannot be executed`;
 }
 
+/** Whether a program is for another processor than this one's. The kernel may run it all the same (binfmt_misc). */
+export function isForeign(program: string): boolean {
+  const kind = processorOf(program);
+  return kind !== undefined && kind !== processorOf(process.execPath);
+}
+
+/** Class, byte order and machine of an ELF file (elf(5)). */
+function processorOf(path: string): string | undefined {
+  const head = beginningOf(path);
+  return head.startsWith("\x7fELF") ? head.slice(4, 6) + head.slice(18, 20) : undefined;
+}
+
 /** Linux looks for the interpreter in as many bytes. */
 function beginningOf(path: string): string {
   const bytes = Buffer.alloc(256);

@@ -167,18 +167,21 @@ describe("the phases", () => {
     for (const phase of PHASES) expect(build.call(phase)?.env).not.toHaveProperty("TANDEM_OPEN_FILES");
   });
 
-  test.each(["", "ulimit -Sn 123 && "])("whose interpreter is missing are named (after %j)", async (limit) => {
+  const loader = "needs /no/such/loader, which is missing or cannot be executed";
+  test.each([
+    ["", "#!/no/such/loader\n", loader],
+    ["ulimit -Sn 123 && ", "#!/no/such/loader\n", loader],
+    ["", `\x7fELF\x02\x01${"\x7f".repeat(14)}\n(`, "is a program for another processor"],
+  ])("that cannot be executed say why (after %j, as %j)", async (limit, contents, reason) => {
     const build = await FakeBuild.open();
     const start = tempTree({ creator: `#!/bin/sh\n${limit}exec ${CREATOR} "$@"\n` });
     chmodSync(join(start, "creator"), 0o755);
     const detector = join(build.lifecycle, "detector");
     rmSync(detector);
-    writeFileSync(detector, "#!/no/such/loader\n", { mode: 0o755 });
+    writeFileSync(detector, contents, { mode: 0o755 });
     const run = await build.create({ program: join(start, "creator"), flags: ["-no-color"] });
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain(
-      `ERROR: failed to start the detector: ${detector} needs /no/such/loader, which is missing or cannot be executed\n`,
-    );
+    expect(run.stderr).toContain(`ERROR: failed to start the detector: ${detector} ${reason}\n`);
   });
 
   test("of which buildpacks can see the environment get none of the creator's secrets", async () => {
