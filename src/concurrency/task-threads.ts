@@ -2,6 +2,7 @@ import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import type { MessagePort, ResourceLimits, Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { PriorityLimiter } from "./limiter.ts";
 
 /**
  * In MiB. The young generation is small, because few objects outlive a message; with V8's smallest, 1, a walk of many
@@ -22,7 +23,7 @@ interface OwnThreadOptions {
  * of them. Threads still share the process's compile cache: it saves 4 ms per thread. Histograms of the tasks' times
  * are not used.
  */
-export function ownThreadOptions(): OwnThreadOptions {
+function ownThreadOptions(): OwnThreadOptions {
   const directory = getCompileCacheDir();
   const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS, recordTiming: false };
@@ -52,12 +53,17 @@ export interface TaskThreadsOptions {
   readonly filename: string;
   readonly workerData: unknown;
   readonly maxThreads: number;
+  /**
+   * "one": a task leaves nothing running when it ends, so its thread may sleep until the next. "many": a task may
+   * receive messages while it runs, beside others.
+   */
+  readonly tasksAtOnce: "one" | "many";
   /** Size of tasks that take as long as the start of a thread. */
   readonly startSize: number;
   readonly onError: (error: unknown) => void;
 }
 
-const TASKS_PER_THREAD = 1024;
+const MANY_TASKS = 1024;
 
 type TransferList = NonNullable<NonNullable<Parameters<Piscina["run"]>[1]>["transferList"]>;
 
@@ -66,11 +72,13 @@ interface Thread<Task, Reply> {
   running: number;
 }
 
-/** Threads that run several tasks at a time; a task may receive messages while it runs. Threads start on demand. */
+/** Runs tasks in threads, which start on demand. */
 export class TaskThreads<Task, Reply> {
   readonly #options: TaskThreadsOptions;
   readonly #threads: Thread<Task, Reply>[] = [];
-  /** Size of the tasks that went to a busy thread since the last start: one long task, or many short ones, start another. */
+  readonly #places = new PriorityLimiter(0);
+  #tasks = 0;
+  /** Size of the tasks that found all threads busy since the last start: one long task, or many short ones, start another. */
   #sharedSize = 0;
 
   constructor(options: TaskThreadsOptions) {
@@ -82,51 +90,64 @@ export class TaskThreads<Task, Reply> {
    * @param size in the units of `startSize`
    */
   async run(task: Task, size: number, port?: MessagePort): Promise<Reply> {
-    const thread = this.#choose(size);
-    thread.running += 1;
+    if (this.#tasks >= this.#threads.length) this.#grow(size);
+    this.#tasks += 1;
     try {
-      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
-      return await thread.pool.run(task, port === undefined ? {} : { transferList: [port] as unknown as TransferList });
+      return await this.#places.run({ priority: 0 }, () => this.#runOnLeastBusy(task, port));
     } finally {
-      thread.running -= 1;
+      this.#tasks -= 1;
     }
   }
 
-  start(): Thread<Task, Reply> {
-    const { filename, workerData, onError } = this.#options;
+  start(): void {
+    const { filename, workerData, onError, tasksAtOnce } = this.#options;
+    const isOne = tasksAtOnce === "one";
+    const concurrentTasksPerWorker = isOne ? 1 : MANY_TASKS;
     const pool: Piscina<Task, Reply> = new Piscina({
       filename,
       workerData,
       minThreads: 1,
       maxThreads: 1,
-      concurrentTasksPerWorker: TASKS_PER_THREAD,
-      // Tasks receive messages, which a sleeping thread would miss.
-      atomics: "disabled",
+      concurrentTasksPerWorker,
+      // A sleeping thread would miss messages.
+      atomics: isOne ? "sync" : "disabled",
       ...ownThreadOptions(),
     });
     // Piscina forgets abandoned tasks and reports a late reply of one as an error.
     pool.on("error", onError);
-    const thread = { pool, running: 0 };
-    this.#threads.push(thread);
-    return thread;
+    this.#threads.push({ pool, running: 0 });
+    this.#places.widen(concurrentTasksPerWorker);
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.map(({ pool }) => pool.destroy()));
   }
 
-  #choose(size: number): Thread<Task, Reply> {
-    const least = this.#threads.toSorted((a, b) => a.running - b.running)[0];
-    if (least === undefined) return this.start();
-    if (least.running === 0 || this.#threads.length >= this.#options.maxThreads) return least;
+  #grow(size: number): void {
+    const { maxThreads, startSize } = this.#options;
+    if (this.#threads.length === 0) {
+      this.start();
+      return;
+    }
+    if (this.#threads.length >= maxThreads) return;
     this.#sharedSize += size;
-    if (this.#sharedSize <= this.#options.startSize) return least;
+    if (this.#sharedSize <= startSize) return;
     this.#sharedSize = 0;
     try {
-      return this.start();
+      this.start();
     } catch {
       // Something else has taken what the limits of the process leave.
-      return least;
+    }
+  }
+
+  async #runOnLeastBusy(task: Task, port: MessagePort | undefined): Promise<Reply> {
+    const thread = this.#threads.reduce((least, other) => (other.running < least.running ? other : least));
+    thread.running += 1;
+    try {
+      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
+      return await thread.pool.run(task, port === undefined ? {} : { transferList: [port] as unknown as TransferList });
+    } finally {
+      thread.running -= 1;
     }
   }
 }

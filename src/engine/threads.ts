@@ -1,5 +1,4 @@
 import type { MessagePort } from "node:worker_threads";
-import { Piscina } from "piscina";
 import type {
   CompressorReply,
   CompressorSetup,
@@ -8,20 +7,24 @@ import type {
   DigesterSetup,
   DigesterTask,
 } from "../../workers/protocol.ts";
-import { ownThreadOptions, TaskThreads } from "../concurrency/task-threads.ts";
+import { TaskThreads } from "../concurrency/task-threads.ts";
 import { digesterCount } from "./slots.ts";
 
-/** Hashing so many blocks takes as long as the start of a thread: 10 to 20 ms. */
-const START_BLOCKS = 16;
+/** Compressing threads that start at once. The others start while tasks wait: a small export has no use for them. */
+const FIRST_COMPRESSORS = 8;
+
+/* Blocks that take as long as the start of a thread: 20 to 40 ms to compress, 10 to 20 ms to hash. */
+const COMPRESSED_BLOCKS = 8;
+const HASHED_BLOCKS = 16;
 
 export interface WorkerEntries {
   readonly compressor: string;
   readonly digester: string;
 }
 
-/** The engine's threads: `workers` of them scan, read and compress; others hash ({@link digesterCount}). */
+/** The engine's threads: at most `workers` of them scan, read and compress; others hash ({@link digesterCount}). */
 export class Threads {
-  readonly #compressors: Piscina<CompressorTask, CompressorReply>;
+  readonly #compressors: TaskThreads<CompressorTask, CompressorReply>;
   readonly #digesters: TaskThreads<DigesterTask, DigesterReply>;
 
   constructor(
@@ -30,30 +33,29 @@ export class Threads {
     { arena, compression }: CompressorSetup,
     onError: (error: unknown) => void,
   ) {
-    this.#compressors = new Piscina({
+    this.#compressors = new TaskThreads({
       filename: entries.compressor,
       workerData: { arena, compression } satisfies CompressorSetup,
-      minThreads: workers,
       maxThreads: workers,
-      // Tasks leave nothing running when they end, so the thread may sleep between them.
-      atomics: "sync",
-      ...ownThreadOptions(),
+      tasksAtOnce: "one",
+      startSize: COMPRESSED_BLOCKS,
+      onError,
     });
-    // Piscina forgets abandoned tasks and reports a late reply of one as an error.
-    this.#compressors.on("error", onError);
+    for (let i = 0; i < Math.min(workers, FIRST_COMPRESSORS); i++) this.#compressors.start();
     const setup: DigesterSetup = { arena, format: compression.kind };
     this.#digesters = new TaskThreads({
       filename: entries.digester,
       workerData: setup,
       maxThreads: digesterCount(workers),
-      startSize: START_BLOCKS,
+      tasksAtOnce: "many",
+      startSize: HASHED_BLOCKS,
       onError,
     });
     this.#digesters.start();
   }
 
   compress(task: CompressorTask): Promise<CompressorReply> {
-    return this.#compressors.run(task);
+    return this.#compressors.run(task, 1);
   }
 
   digest(task: DigesterTask, blocks: number, port?: MessagePort): Promise<DigesterReply> {
@@ -61,6 +63,6 @@ export class Threads {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
+    await Promise.all([this.#compressors.close(), this.#digesters.close()]);
   }
 }

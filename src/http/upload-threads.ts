@@ -49,7 +49,8 @@ export class UploadThreads {
     // The rest of the environment may hold credentials.
     const workerData: UploaderSetup = { environment: { SSL_CERT_FILE, SSL_CERT_DIR }, connections };
     // A thread that dies fails its requests, too.
-    this.#threads = new TaskThreads({ filename, workerData, maxThreads, startSize: 0, onError: () => undefined });
+    const start = { filename, workerData, maxThreads, startSize: 0 };
+    this.#threads = new TaskThreads({ ...start, tasksAtOnce: "many", onError: () => undefined });
   }
 
   /** False after a thread has died: the main thread then repeats its requests, and sends all others. */
