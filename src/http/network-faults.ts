@@ -3,7 +3,14 @@ import { messageOf } from "../errors/fault.ts";
 import { isSystemError } from "../go/errno.ts";
 import { RegistryFault, redactUrl, UNREACHABLE } from "./faults.ts";
 import { HttpError, isConnectTimeout } from "./http-error.ts";
-import { isBadCertificate, isHandshakeHangUp, isHttp2, networkHint, type Way } from "./network-hints.ts";
+import {
+  isBadCertificate,
+  isHandshakeHangUp,
+  isHttp2,
+  isInvalidAuthorization,
+  networkHint,
+  type Way,
+} from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 
@@ -20,7 +27,6 @@ const KNOWN: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
   EAI_AGAIN: "temporary failure in name resolution",
   HPE_INVALID_EOF_STATE: "unexpected EOF",
-  UND_ERR_INVALID_ARG: 'net/http: invalid header field value for "Authorization"',
   ERR_SSL_WRONG_VERSION_NUMBER: "http: server gave HTTP response to HTTPS client",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
@@ -56,6 +62,7 @@ function describeNetworkError(code: string, error: unknown): string {
 function reasonOf(code: string, error: unknown): string {
   const failure = KNOWN[code] ?? tlsFailure(error);
   if (failure !== undefined) return failure;
+  if (isInvalidAuthorization(error)) return 'net/http: invalid header field value for "Authorization"';
   if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
   if (code.startsWith("HPE_")) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error).trim()}`;
   return messageOf(error).trim();

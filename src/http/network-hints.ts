@@ -1,3 +1,4 @@
+import { messageOf } from "../errors/fault.ts";
 import { hintLine } from "../errors/printable.ts";
 import { isSystemError } from "../go/errno.ts";
 import { HttpError } from "./http-error.ts";
@@ -24,6 +25,11 @@ export function isHttp2(error: unknown): boolean {
   if (!Error.isError(error) || !("data" in error) || typeof error.data !== "string") return false;
   const bytes = Buffer.from(error.data);
   return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
+}
+
+/** undici names the header that it rejects only in its message. */
+export function isInvalidAuthorization(error: unknown): boolean {
+  return messageOf(error) === "invalid authorization header";
 }
 
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
@@ -94,8 +100,8 @@ function proxyHint(code: string, error: unknown, proxy: string): string {
 }
 
 function registryHint(code: string, url: URL, error: unknown, proxy: URL | undefined): string | undefined {
-  if (code === "UND_ERR_INVALID_ARG")
-    return `Correct the credentials for ${url.host}: they, or the token that its token server gives, have a character that no header may have, such as a line feed.`;
+  if (isInvalidAuthorization(error))
+    return `Correct the credentials for ${url.host}: they, or the token of its token server, contain a character that is invalid in a header, such as a line feed.`;
   if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;

@@ -262,7 +262,7 @@ describe("a proxy is named that lets a request pass and then", () => {
   });
 });
 
-test("credentials that no header may have are an error without them", async () => {
+test("credentials that are invalid in a header are an error that does not show them", async () => {
   const { plain } = await servers();
   const request = { ...get(`http://${plain.host}/`), headers: { authorization: "Bearer s3cret\n" } };
   const error = await rejectionOf(client({}).exchange(request, false));
