@@ -1,10 +1,9 @@
 import { BlockList, isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { Fault } from "../errors/fault.ts";
-import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
 import { addressOf, DEFAULT_PORT, familyOf } from "./address.ts";
-import { authorizationIn, decode } from "./tunnel.ts";
+import { registerLogin } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
@@ -38,8 +37,7 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
     throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: dial tcp: address ${port}: invalid port`, {
       hint: `Correct the port in ${name}.`,
     });
-  registerSecret(decode(proxy.password).toString());
-  registerSecret(authorizationIn(proxy)?.replace(/^Basic /, ""));
+  registerLogin(proxy);
   if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
   const asHttp = proxy.port === "" ? null : URL.parse(proxy.href.replace(proxy.protocol, "http:"));
   if (asHttp !== null) return asHttp;

@@ -1,12 +1,11 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
-import { registerSecret } from "../errors/secrets.ts";
 import { addressOf, familyOf } from "./address.ts";
 import { discard } from "./body.ts";
 import { redactUrl } from "./faults.ts";
 import { withoutFinalDot } from "./hosts-file.ts";
 import { type Http, type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
-import { authorizationIn, decode } from "./tunnel.ts";
+import { authorizationIn, registerLogin } from "./tunnel.ts";
 
 const PRIVATE_IPV4 = [
   ["0.0.0.0", 32],
@@ -88,16 +87,15 @@ export interface RedirectRules {
 }
 
 /**
- * Sends a request and follows redirects, with credentials only where the rules allow, or, as in Go, with those that are
- * part of a URL. `resolve` reads a Location
- * header, which is otherwise taken as written; undefined rejects it. A request with a body is repeated only for 307 and
- * 308, which keep the method.
+ * Sends a request and follows redirects. Where the rules allow no credentials, the user and password in the URL are sent,
+ * as in Go. `resolve` reads a Location header, which is otherwise taken as written; undefined rejects it. A request with
+ * a body is repeated only for 307 and 308, which keep the method.
  */
 export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpResponse> {
   const isReading = request.method === "GET" || request.method === "HEAD";
   let url = request.url;
   for (let redirects = 0; ; redirects += 1) {
-    registerSecret(decode(url.password).toString());
+    registerLogin(url);
     const authorization = rules.authorizationFor(url) ?? authorizationIn(url);
     const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
     const response = await http.exchange({ ...request, url, headers }, rules.isInsecure);

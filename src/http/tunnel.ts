@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { messageOf } from "../errors/fault.ts";
+import { registerSecret } from "../errors/secrets.ts";
 import type { Address } from "./address.ts";
 import { parseChallenges } from "./challenge.ts";
 import { type DialOptions, opening } from "./dial.ts";
@@ -71,11 +72,16 @@ function hasLogin({ username, password }: URL): boolean {
   return username !== "" || password !== "";
 }
 
-/** The header for a user and password that are part of a URL. */
+/** The Authorization header for the user and password in a URL. */
 export function authorizationIn(url: URL): string | undefined {
   if (!hasLogin(url)) return undefined;
   const login = Buffer.concat([decode(url.username), Buffer.from(":"), decode(url.password)]);
   return `Basic ${login.toString("base64")}`;
+}
+
+export function registerLogin(url: URL): void {
+  registerSecret(decode(url.password).toString());
+  registerSecret(authorizationIn(url)?.replace(/^Basic /, ""));
 }
 
 /** Headers of every request. @param proxy receives the request itself, so it gets its login */
@@ -85,7 +91,7 @@ export function commonHeaders(host: string, proxy: URL | undefined): Readonly<Re
 }
 
 /** The bytes of a URL's user or password: any bytes can be written as %XX, not only those of UTF-8. */
-export function decode(text: string): Buffer {
+function decode(text: string): Buffer {
   const bytes = text.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return Buffer.from(bytes, "latin1");
 }

@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Credentials } from "../../../src/auth/credentials.ts";
 import { RegistryClient } from "../../../src/destinations/registry/client.ts";
+import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { Http } from "../../../src/http/http.ts";
 import { refusePrivate } from "../../../src/http/redirects.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -56,16 +57,15 @@ describe("credentials", () => {
     ]);
   });
 
-  test("are those in the URL on another host, and the registry's own on its host", async () => {
+  test("are those in the URL on another host, which no message shows, and the registry's own on its host", async () => {
     const { get, seen } = await open(({ url }) => {
       if (url.pathname === "/blob") return { body: "" };
-      return to(`https://me:p%40ss@${url.pathname === "/moved" ? "cdn.example/blob" : "reg.example/moved"}`);
+      return to(`https://me:p%40ssword@${url.pathname === "/moved" ? "cdn.example/blob" : "reg.example/moved"}`);
     });
     await get();
-    expect(seen().slice(1)).toEqual([
-      `reg.example/moved ${BASIC}`,
-      `cdn.example/blob Basic ${Buffer.from("me:p@ss").toString("base64")}`,
-    ]);
+    const login = Buffer.from("me:p@ssword").toString("base64");
+    expect(seen().slice(1)).toEqual([`reg.example/moved ${BASIC}`, `cdn.example/blob Basic ${login}`]);
+    expect(withoutSecrets(`p@ssword ${login}`)).toBe("[redacted] [redacted]");
   });
 
   test("are sent when another host redirects back", async () => {
