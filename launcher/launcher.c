@@ -14,7 +14,6 @@
 #if defined(__x86_64__)
 enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59 };
 enum { SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_rt_sigtimedwait = 128, SYS_readlinkat = 267, SYS_prlimit64 = 302 };
-enum { SYS_clone3 = 435 };
 
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 
@@ -32,7 +31,6 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 #elif defined(__aarch64__)
 enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135 };
 enum { SYS_rt_sigtimedwait = 137, SYS_getpid = 172, SYS_clone = 220, SYS_execve = 221, SYS_mmap = 222, SYS_wait4 = 260, SYS_prlimit64 = 261 };
-enum { SYS_clone3 = 435 };
 
 __asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start\n");
 
@@ -51,6 +49,7 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 #error "no such architecture"
 #endif
 
+enum { SYS_clone3 = 435 }; /* on all architectures */
 enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
 enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1, SIG_BLOCK = 0, SIG_SETMASK = 2 };
@@ -198,8 +197,8 @@ static void require(const char *option, int resource, unsigned long least, const
 #define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
 
 /*
- * The C library starts threads with clone3(2), and with clone(2) only where the kernel does not know clone3: Node.js
- * would abort where a seccomp profile refuses it. Without arguments, it starts nothing.
+ * The C library starts threads with clone3(2), and falls back to clone(2) only for ENOSYS: Node.js would abort where a
+ * seccomp profile answers EPERM. Without arguments, clone3 starts nothing.
  */
 static void require_threads(void) {
   if (system_call(SYS_clone3, 0, 0, 0, 0, 0, 0) != -EPERM) return;
