@@ -27,8 +27,8 @@ export interface BomEntry {
   readonly name: string;
   readonly version: string;
   readonly metadata: FreeValue;
-  /** `extension` is in report.toml only. */
-  readonly buildpack: Omit<GroupElement, "api" | "homepage" | "extension"> & { readonly extension?: boolean };
+  /** Only report.toml has `extension`. */
+  readonly buildpack: Pick<GroupElement, "id" | "version" | "optional"> & Partial<Pick<GroupElement, "extension">>;
 }
 
 /**

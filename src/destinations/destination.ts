@@ -156,7 +156,7 @@ export function noTopLayerFault(destination: string): Fault {
  * @param isBlamed true for errors of the destination rather than of the layer
  */
 export async function describeLayer(
-  { content, added }: AddedLayer,
+  { content, added }: Omit<AddedLayer, "id">,
   isBlamed: (error: unknown) => boolean,
 ): Promise<Descriptor> {
   try {

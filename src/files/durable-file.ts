@@ -29,10 +29,14 @@ export async function writeDurably(
 }
 
 /**
- * Copies to a new file, as a reflink if possible. Seccomp profiles may refuse copy_file_range(2): Go then reads and
- * writes, Node.js does not.
+ * Copies to a new file, as a reflink if possible. A seccomp profile may refuse copy_file_range(2) with EPERM, for which
+ * Node.js, unlike Go, does not fall back to reading and writing.
  */
-export async function copyDurably(from: string, to: string, { exactMode }: FileModes = {}): Promise<void> {
+export async function copyDurably(
+  from: string,
+  to: string,
+  { exactMode }: Pick<FileModes, "exactMode"> = {},
+): Promise<void> {
   try {
     await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   } catch (error) {

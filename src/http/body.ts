@@ -28,10 +28,13 @@ export async function discard({ body }: Pick<HttpResponse, "body">): Promise<voi
   await readBriefly(body);
 }
 
-/** A body that is not needed arrives with its head, or never ends: some servers send neither a length nor an end. */
+/** Most bodies of errors arrive with their head. Some servers send neither a length nor an end, so theirs never end. */
 const BRIEF_MS = 2000;
 
-/** What arrives of a body soon. If it breaks off, or does not end, the status is enough. Never rejects. */
+/**
+ * Reads a body for which the status would be enough: what arrives within {@link BRIEF_MS}, up to
+ * {@link MAX_ERROR_BODY_BYTES}. Never rejects.
+ */
 export async function readBriefly(body: Readable): Promise<Buffer> {
   const timer = setTimeout(() => body.destroy(), BRIEF_MS);
   const { bytes } = await readBody(body, MAX_ERROR_BODY_BYTES);

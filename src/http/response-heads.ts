@@ -35,8 +35,8 @@ export class ResponseHeads {
   }
 
   /**
-   * @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed. As in Go, what
-   * arrives with the head, such as a page, is dropped: a TLS server does not speak first
+   * @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed. Bytes that
+   * arrive with the head, such as a page, are dropped, as in Go: a TLS server does not speak first
    */
   expect(isTunnel = false): void {
     this.#isTunnel = isTunnel;

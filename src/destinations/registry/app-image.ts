@@ -131,10 +131,10 @@ export class RegistryApp implements AppDestination {
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
     const { layers, configBytes, build } = unsaved;
     const early = this.#pushEarly(configBytes, signal);
-    // The first layer that cannot be pushed decides: the names fail without the uploads of the others.
+    // The push fails with its first refused layer, without waiting for the other uploads.
     const all = Promise.all(layers.map(({ added }) => added));
-    const described = layers.map((layer) =>
-      describeLayer({ ...layer, added: Promise.race([layer.added, all.then(() => layer.added)]) }, isPushFault),
+    const described = layers.map(({ content, added }) =>
+      describeLayer({ content, added: Promise.race([added, all]).then(() => added) }, isPushFault),
     );
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
