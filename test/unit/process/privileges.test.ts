@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ensureOwner } from "../../../src/process/privileges.ts";
@@ -18,11 +18,14 @@ test.each([
   });
 });
 
-test("a file in the place of a cache directory is no lack of privileges", () => {
-  const file = join(tempTree(), "cache");
-  writeFileSync(file, "");
-  expect(thrownBy(() => ensureOwner(54_321, 54_321, [file]))).toMatchObject({
+test.each([
+  ["file", (path: string) => writeFileSync(path, ""), "open", "not a directory"],
+  ["link to itself", (path: string) => symlinkSync(path, path), "stat", "too many levels of symbolic links"],
+])("a %s in place of a cache directory is no lack of privileges", (_, make, operation, reason) => {
+  const path = join(tempTree(), "cache");
+  make(path);
+  expect(thrownBy(() => ensureOwner(54_321, 54_321, [path]))).toMatchObject({
     code: "EXPORT_SYSTEM",
-    message: `failed to chown volumes: open ${file}: not a directory`,
+    message: `failed to chown volumes: ${operation} ${path}: ${reason}`,
   });
 });
