@@ -36,7 +36,8 @@ const BRIEF_MS = 2000;
  * {@link MAX_ERROR_BODY_BYTES}. Never rejects.
  */
 export async function readBriefly(body: Readable): Promise<Buffer> {
-  const timer = setTimeout(() => body.destroy(), BRIEF_MS);
+  // After a pause of the process, what has arrived meanwhile is read first.
+  const timer = setTimeout(() => setImmediate(() => body.destroy()), BRIEF_MS);
   const { bytes } = await readBody(body, MAX_ERROR_BODY_BYTES);
   clearTimeout(timer);
   return bytes;

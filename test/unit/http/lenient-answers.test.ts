@@ -1,6 +1,7 @@
+import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { discard, ensureStatus, readAll, readBriefly } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { RawServer } from "../../support/network/raw-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -251,6 +252,17 @@ test("a body that never ends is not waited for if it is not needed", async () =>
   await Promise.all(taken);
   for (const error of await Promise.all(refused))
     expect(error).toMatchObject({ status: 403, message: expect.stringMatching(/403 Forbidden: no$/) });
+});
+
+test("a body that arrived during a pause of the process is read", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const body = new Readable({ read: () => undefined });
+  const reading = readBriefly(body);
+  vi.runAllTimers();
+  body.push("no");
+  body.push(null);
+  expect(`${await reading}`).toBe("no");
 });
 
 test("a stalled response times out", async () => {
