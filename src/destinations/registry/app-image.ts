@@ -129,10 +129,10 @@ export class RegistryApp implements AppDestination {
   }
 
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
-    const { layers, configBytes, build } = unsaved;
+    const { layers, base, configBytes, build } = unsaved;
     const early = this.#pushEarly(configBytes, signal);
-    // The push fails with its first refused layer, without waiting for the other uploads.
-    const all = Promise.all(layers.map(({ added }) => added));
+    // The push fails with its first refused blob, without waiting for the other uploads.
+    const all = awaitedLater(Promise.all([early.blobs, base, ...layers.map(({ added }) => added)]));
     const described = layers.map(({ content, added }) =>
       describeLayer({ content, added: Promise.race([added, all]).then(() => added) }, isPushFault),
     );

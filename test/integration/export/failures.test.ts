@@ -2,8 +2,10 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
+import { digestOf } from "../../../src/oci/digest.ts";
 import { ownPlatform } from "../../../src/oci/manifest.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { smallRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -70,19 +72,24 @@ describe("the app image fails", () => {
     );
   });
 
-  test("when one layer is refused, without waiting for the others' uploads", async () => {
-    const { app, scene } = await scenes();
-    const commit = { method: "PUT", target: /app\/blobs\/uploads/ };
-    const tooLarge = { answer: refusal(413, "SIZE_INVALID", "too large") };
-    app.faults.add({ ...commit, action: tooLarge });
-    void app.faults.hold({ ...commit, times: ALWAYS });
-    const run = await scene.export();
-    expect(run.exitCode).toBe(62);
-    expect(run.stderr).toMatch(
-      /failed to write image to the following tags: \[\S+: PUT \S+: SIZE_INVALID: too large\]\n/,
-    );
-    expect(run.stdout).toMatch(/^\*\*\* Images \(sha256:[0-9a-f]{64}\):$/m);
-  });
+  test.each(["layer", "layer of the run image"])(
+    "when one %s is refused, without waiting for the others' uploads",
+    async (refused) => {
+      const { app, scene } = await scenes();
+      const commit = { method: "PUT", target: /app\/blobs\/uploads/ };
+      const digest = digestOf((await smallRunImage()).layer);
+      const when = ({ url }: Exchange) => (url.searchParams.get("digest") === digest) === (refused !== "layer");
+      app.faults.add({ method: "POST", target: /mount=/, times: ALWAYS, action: { answer: denied } });
+      app.faults.add({ ...commit, when, action: { answer: refusal(413, "SIZE_INVALID", "too large") } });
+      void app.faults.hold({ ...commit, times: ALWAYS });
+      const run = await scene.export();
+      expect(run.exitCode).toBe(62);
+      expect(run.stderr).toMatch(
+        /failed to write image to the following tags: \[\S+: PUT \S+: SIZE_INVALID: too large\]\n/,
+      );
+      expect(run.stdout).toMatch(/^\*\*\* Images \(sha256:[0-9a-f]{64}\):$/m);
+    },
+  );
 
   test("without credentials", async () => {
     const { scene } = await scenes();
