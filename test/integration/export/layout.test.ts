@@ -263,11 +263,12 @@ test("an export that is stopped leaves no half of a layer, and no image", async 
     return name ? readdirSync(join(scene.pathOf(), name)).length : 0;
   };
   await expect.poll(making, { ...WAIT, interval: 2 }).toBeGreaterThan(0);
+  const startMs = performance.now();
   running.process.kill("SIGTERM");
-  const { exitCode, status } = await running.ended;
-  expect(status).toBe(143);
-  // Without an exit code, the grace period ended before the work directory was removed, which the next export does then.
-  const published = readdirSync(scene.pathOf()).filter((name) => exitCode !== null || !name.startsWith(".making-"));
+  expect((await running.ended).status).toBe(143);
+  // If the grace period ends before the work directory is removed, the next export removes it.
+  const isLate = performance.now() - startMs > 700;
+  const published = readdirSync(scene.pathOf()).filter((name) => !(isLate && name.startsWith(".making-")));
   expect(published).toEqual(["blobs"]);
 });
 
