@@ -31,10 +31,21 @@ const UPLOADS = /\/app\/blobs\/uploads\//;
 
 const BUNDLE = join(ROOT, "dist", "cli.cjs");
 
-/** A creator whose first worker thread dies as soon as it runs. */
-function creatorWithDyingThread(): string {
+/** A creator whose worker threads die with the first task, unless they start later. */
+function creatorWithDyingThreads(): string {
   const directory = tempTree({
-    "kill.mjs": 'process.once("worker", (thread) => thread.once("online", () => thread.terminate()));\n',
+    "kill.mjs": `import { MessagePort } from "node:worker_threads";
+      const threads = [];
+      const onWorker = (thread) => threads.push(thread);
+      process.on("worker", onWorker);
+      const { postMessage } = MessagePort.prototype;
+      MessagePort.prototype.postMessage = function (message, ...rest) {
+        postMessage.call(this, message, ...rest);
+        if (message?.taskId === undefined) return;
+        MessagePort.prototype.postMessage = postMessage;
+        process.off("worker", onWorker);
+        for (const thread of threads) thread.terminate();
+      };`,
     creator: `#!/bin/sh\nexport TANDEM_INVOKED_AS=creator\nexec ${process.execPath} --import "\${0%/*}/kill.mjs" ${BUNDLE} "$@"\n`,
   });
   const program = join(directory, "creator");
@@ -228,10 +239,10 @@ read -r ready < $FAKE_DIR/ready || true`;
     await sameAsWithout(early, run);
   });
 
-  test("is built early by other threads if one has died", async () => {
+  test("is built early by other threads if the first ones died", async () => {
     const early = await EarlyBuild.open();
     early.buildpacks({ first: SMALL_JRE });
-    const running = early.start({ program: creatorWithDyingThread(), flags: ["-log-level", "debug"] });
+    const running = early.start({ program: creatorWithDyingThreads(), flags: ["-log-level", "debug"] });
     await early.untilUploaded(1);
     expect(early.isSecondRunning).toBe(true);
     const run = await early.finish(running);
