@@ -218,10 +218,11 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     if (!signal.aborted && child.signalCode === null) process.off("exit", kill);
   }
   signal.throwIfAborted();
-  // A shell's exit codes if it cannot execute the program; no phase has 126 and 127 (docs/compatibility.md#exit-codes).
-  // What the kernel cannot execute, execvp(3) has a shell run as a script.
-  const shellCodes = isForeign(start.program) ? [2, 126, 127] : program === start.program ? [] : [126, 127];
-  if (shellCodes.includes(child.exitCode ?? 0))
+  const exitCode = child.exitCode ?? 0;
+  // A shell's exit codes if it cannot execute the program; no phase has them (docs/compatibility.md#exit-codes).
+  const hasShellFailed = program !== start.program && [126, 127].includes(exitCode);
+  // What the kernel cannot execute, execvp(3) has a shell run as a script, with errors of its syntax, too.
+  if (hasShellFailed || ([2, 126, 127].includes(exitCode) && isForeign(start.program)))
     throw startFault(phase, start.program, new Fault("EXPORT_PHASE_START", `${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
