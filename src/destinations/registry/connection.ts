@@ -16,22 +16,25 @@ export interface UploadCapabilities {
 const INTERVAL_MS = 10_000;
 
 /**
- * Throttles retry warnings: the first failure of each request is logged, further ones every ten seconds, because all
- * requests fail many times at once while a registry is down.
+ * Throttles retry warnings, because all requests fail many times at once while a registry is down: warns of the first
+ * failure of each request, and of one in ten seconds. The others are debug messages.
  */
 export class RetryNotices {
   readonly #clock: Clock;
+  readonly #logger: Logger;
   #warnedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
+    this.#logger = logger;
   }
 
-  isDue(count: number): boolean {
+  /** @param count of the request's failures, this one included */
+  log(message: string, count: number): void {
     const nowMs = this.#clock.now();
-    if (count > 1 && nowMs - this.#warnedMs < INTERVAL_MS) return false;
-    this.#warnedMs = nowMs;
-    return true;
+    const isDue = count === 1 || nowMs - this.#warnedMs >= INTERVAL_MS;
+    if (isDue) this.#warnedMs = nowMs;
+    this.#logger[isDue ? "warn" : "debug"](message);
   }
 }
 

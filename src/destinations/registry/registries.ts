@@ -101,7 +101,7 @@ export class Registries {
       client: new RegistryClient(address, () => this.#options.keychain.credentialsFor(name)),
       uploads: new PriorityLimiter(this.#options.uploadConcurrency),
       capabilities: { isMonolithic: false, needsLength: false },
-      notices: new RetryNotices(this.#clock),
+      notices: new RetryNotices(this.#clock, this.#options.logger),
     };
     this.#registries.set(key, registry);
     return registry;

@@ -93,13 +93,13 @@ export async function persist<T>(
 }
 
 export function retryHooks(connection: Connection, { signal, onRetry = connection.onRetry }: Work): RetryHooks {
-  const { counters, logger, pushRetry, notices } = connection;
+  const { counters, pushRetry, notices } = connection;
   return {
     signal,
     onRetry: (error, { count }, waitMs) => {
       counters.retries += 1;
       onRetry?.(error, waitMs);
-      logger[notices.isDue(count) ? "warn" : "debug"](`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
+      notices.log(`${messageOf(error)}, retrying in ${formatWait(waitMs)}`, count);
     },
     onGiveUp: (error, { count, sinceMs }) => {
       if (!(error instanceof RegistryFault)) return error;

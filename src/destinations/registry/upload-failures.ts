@@ -59,12 +59,12 @@ export class UploadFailures {
   }
 
   /**
-   * Whether to query the offset again after a query failed: a registry that is down now may know the upload later. After
-   * a second failure, or a silence after the request, it is not asked again.
+   * Adds a failed query for the offset: a registry that is down now may know the upload later. After a second failure, or
+   * a silence after the request, the upload counts as lost.
    */
-  mayQueryAgain(error: RegistryFault): boolean {
+  addQuery(error: RegistryFault): "lost" | "kept" {
     const isDown = error.isTemporary && (error.silentMs === 0 || isConnectTimeout(error.cause));
-    return isDown && this.#failedQueries++ === 0;
+    return isDown && this.#failedQueries++ === 0 ? "kept" : "lost";
   }
 }
 
