@@ -17,7 +17,7 @@ import { goQuote } from "../go/format.ts";
 import { layerIn } from "../images/image.ts";
 import type { Logger } from "../logger.ts";
 import { type DiffID, isSha256, parseDiffId } from "../oci/digest.ts";
-import type { LayerPlan } from "../plan/layers.ts";
+import { layerOf } from "../plan/layers.ts";
 import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
 import type { ExportContext } from "./context.ts";
 
@@ -101,7 +101,7 @@ export class AppLayers {
 
   async #make(step: AppLayerStep): Promise<AppLayer> {
     const { app, store, monitor } = this.#context;
-    const plan = this.#plan.layers.find(({ key }) => key === step.key) as LayerPlan;
+    const plan = layerOf(this.#plan, step);
     const layer = store.layer(plan, this.#signal);
     // Awaited after the upload, or never if that fails.
     const mediaType = awaitedLater(this.#sources.runImage.then(({ newLayerMediaType }) => newLayerMediaType));

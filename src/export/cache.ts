@@ -9,6 +9,7 @@ import { printableLine } from "../errors/printable.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import { type CacheFaultStep, type CacheLayerStep, type CachePlan, type CacheStep, planCache } from "../plan/cache.ts";
+import { layerOf } from "../plan/layers.ts";
 import { recordCache } from "../plan/records.ts";
 import { timed } from "../report/timer.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
@@ -120,25 +121,19 @@ class CacheLayers {
   }
 
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
-    const { context, cache, app, appSaved } = this.#export;
+    const { context, plan, cache, app, appSaved } = this.#export;
     // A shared layer that fails is the app image's failure, which ends the cache as a whole.
     const sharing = app.byKey(step.key)?.catch(async (error: unknown) => {
       await appSaved;
       throw error;
     });
     const shared = await (sharing && untilAborted(sharing, this.#signal));
-    const layer = shared === undefined ? this.#own(step) : contentsOf(step, shared);
+    const layer =
+      shared === undefined ? context.store.layer(layerOf(plan, step), this.#signal) : contentsOf(step, shared);
     const added = await cache.add({ step, layer, app: shared }, this.#signal);
     if (added.isReused)
       context.monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
     return added;
-  }
-
-  #own(step: CacheLayerStep): Layer {
-    const { context, plan } = this.#export;
-    const layer = plan.layers.find(({ key }) => key === step.key);
-    if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
-    return context.store.layer(layer, this.#signal);
   }
 
   #log({ step, diffId, isReused, flaw }: CacheLayer, logger: Logger): void {

@@ -1,3 +1,4 @@
+import { Fault } from "../errors/fault.ts";
 import { type DiffID, type Digest, isSha256 } from "../oci/digest.ts";
 
 export type LayerSource = LocalSource | ExtensionSource;
@@ -78,6 +79,16 @@ export interface LayerPlan extends Rank {
   readonly expected: readonly DiffID[];
   readonly products: LayerProducts;
   readonly consumers: number;
+}
+
+/** @param step of the same plan */
+export function layerOf(
+  plan: { readonly layers: readonly LayerPlan[] },
+  step: Pick<LayerPlan, "id" | "key">,
+): LayerPlan {
+  const layer = plan.layers.find(({ key }) => key === step.key);
+  if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
+  return layer;
 }
 
 export type LayerUse =
