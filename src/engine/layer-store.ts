@@ -93,7 +93,7 @@ export class LayerStore {
     return layer;
   }
 
-  /** Frees threads and connections from early layers that no image takes. @param keys of the directories that images take */
+  /** Frees threads and connections from early layers that no image takes. @param keys of the layers that images take */
   dropEarlyBut(keys: ReadonlySet<string>): void {
     this.#early?.keepOnly(keys);
   }

@@ -7,6 +7,7 @@ import { gates } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { guardExperimental } from "../cnb/experimental.ts";
+import { EMPTY_CACHE_METADATA } from "../cnb/lifecycle-metadata.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import type { TaskScope } from "../concurrency/task-scope.ts";
 import type { RunImage, SourceImage } from "../destinations/destination.ts";
@@ -15,9 +16,10 @@ import { appImageDamage } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { planApp } from "../plan/app.ts";
+import { cachedSources } from "../plan/cache.ts";
 import type { BuildpackLayers, ExportSettings, PlanInputs } from "../plan/inputs.ts";
 import { layerKey } from "../plan/layers.ts";
-import { type AppPlan, directorySource } from "../plan/steps.ts";
+import type { AppPlan } from "../plan/steps.ts";
 import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 
@@ -112,19 +114,18 @@ export async function prepareLayers(
       throw withContext("read build metadata", error);
     });
     const inputs = await readPlanInputs(context, build, group, images);
-    context.store.dropEarlyBut(exportedDirectories(inputs));
     const plan = planApp(inputs);
+    context.store.dropEarlyBut(plannedKeys(plan, inputs));
     return { build, inputs, plan, layers: new AppLayers(context, plan, images, tasks) };
   } catch (error) {
     throw failTo("export", error, EXIT_CODES.exportFailed);
   }
 }
 
-/** Keys of the layers of buildpacks that the app image or the cache takes. */
-function exportedDirectories({ buildpacks, cache, settings }: PlanInputs): ReadonlySet<string> {
-  const layers = buildpacks.flatMap((buildpack) => buildpack.layers);
-  const exported = layers.filter((layer) => layer.launch || (layer.cache && cache !== undefined));
-  return new Set(exported.map(({ path }) => layerKey(directorySource(path, settings))));
+/** Keys of the layers that the app image or the cache takes. */
+function plannedKeys({ layers }: AppPlan, inputs: PlanInputs): ReadonlySet<string> {
+  const cached = inputs.cache === undefined ? [] : [...cachedSources(inputs, EMPTY_CACHE_METADATA)];
+  return new Set([...layers.map(({ key }) => key), ...cached.map(({ source }) => layerKey(source))]);
 }
 
 async function readPlanInputs(
