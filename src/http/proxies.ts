@@ -17,7 +17,7 @@ import { registerLogin } from "./tunnel.ts";
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const value = environment[name] || environment[name.toLowerCase()] || "";
-  if (value === "" || /^ |\p{Cc}/u.test(value)) return undefined;
+  if (value === "" || /^ |[^ -~\u00a0-\uffff]/.test(value)) return undefined;
   const isDirect = !usesProxy(url, environment.NO_PROXY || environment.no_proxy || "");
   if (!isDirect && HOST_ENDS_IN_LOGIN.test(value.replace(SCHEME, "")))
     throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: ${name} is not the URL of a proxy`, {
@@ -81,7 +81,7 @@ function matches(entry: string, host: string, port: string): boolean {
   // Suffixes match names, never addresses.
   if (version !== 0 || isIP(host) !== 0) return version !== 0 && isSameAddress(name, host);
   const labels = name.replace(/^\./, "");
-  const ascii = /^\p{ASCII}*$/u.test(labels) ? labels : domainToASCII(labels) || labels;
+  const ascii = /[\u0080-\uffff]/.test(labels) ? domainToASCII(labels) || labels : labels;
   return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);
 }
 

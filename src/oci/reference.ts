@@ -7,7 +7,7 @@ const HUB_ALIAS = "docker.io";
 
 const BRACKETED = /^\[[0-9A-Fa-f:.]+\](?::\d*)?$/;
 
-const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=<>"]|[^\x20-\x7e\p{Cc}])*(?::\d*)?$/u;
+const HOST = /^[A-Za-z0-9\-._~!$&'()*+,;=<>"\u00a0-\uffff]*(?::\d*)?$/;
 
 /**
  * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go): an
