@@ -227,10 +227,10 @@ export class DaemonApp implements AppDestination {
   ): Promise<string> {
     const load = this.#load ?? this.#newLoad(signal);
     const storage = await this.#connection.storage(signal);
-    const complete = () => chooseLayers(base, contents, false);
+    const complete = () => chooseLayers(base, contents, "all");
     if (storage === "containerd") return await this.#complete(load, image, complete(), signal);
     try {
-      return await this.#complete(load, image, chooseLayers(base, contents, true), signal);
+      return await this.#complete(load, image, chooseLayers(base, contents, "unknown"), signal);
     } catch (error) {
       signal.throwIfAborted();
       // docs/compatibility.md#daemon-no-room

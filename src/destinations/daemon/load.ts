@@ -125,18 +125,18 @@ export function originOf(image: SourceImage): DaemonImage {
  * daemon has the layers of the run image, and those of the previous image up to the first difference
  * (docs/compatibility.md#daemon-load).
  * @param contents layers on top of the run image, from the bottom
- * @param omitsKnown whether to omit layers that the daemon has; false if it needs complete images
+ * @param sent `all` for a daemon that needs complete images
  */
 export function chooseLayers(
   base: DaemonImage,
   contents: readonly LayerContent<SourceImage>[],
-  omitsKnown: boolean,
+  sent: "all" | "unknown",
 ): LoadedLayer[] {
   const chain: DiffID[] = [...base.config.rootfs.diff_ids];
   const chosen: LoadedLayer[] = chain.map((diffId) =>
-    omitsKnown ? { kind: "known" } : { kind: "saved", diffId, image: base },
+    sent === "unknown" ? { kind: "known" } : { kind: "saved", diffId, image: base },
   );
-  let isChainKnown = omitsKnown;
+  let isChainKnown = sent === "unknown";
   for (const content of contents) {
     if (content.kind === "existing") chain.push(diffIdOf(content.descriptor));
     isChainKnown &&= content.kind === "existing" && startsWith(content.from, chain);

@@ -35,24 +35,24 @@ describe("omits layers that a classic daemon has", () => {
 
   test("all of an unchanged previous image", () => {
     const contents = [existing(B, previous), existing(C, previous), existing(D, previous)];
-    expect(chooseLayers(base, contents, true)).toEqual([known, known, known, known]);
+    expect(chooseLayers(base, contents, "unknown")).toEqual([known, known, known, known]);
   });
 
   test("up to the first new layer; those above come from their files or out of the daemon", () => {
     const contents = [existing(B, previous), made, existing(C, previous, made), existing(D, previous)];
     const saved = { kind: "saved", diffId: D, image: previous };
-    expect(chooseLayers(base, contents, true)).toEqual([known, known, fromFiles, fromFiles, saved]);
+    expect(chooseLayers(base, contents, "unknown")).toEqual([known, known, fromFiles, fromFiles, saved]);
   });
 
   test("only on top of identical layers", () => {
-    expect(chooseLayers(image("other", B), [existing(B, previous, made)], true)).toEqual([known, fromFiles]);
-    expect(chooseLayers(base, [existing(C, previous, made)], true)).toEqual([known, fromFiles]);
+    expect(chooseLayers(image("other", B), [existing(B, previous, made)], "unknown")).toEqual([known, fromFiles]);
+    expect(chooseLayers(base, [existing(C, previous, made)], "unknown")).toEqual([known, fromFiles]);
   });
 });
 
 test("sends every layer to a daemon that needs complete images", () => {
   const previous = image("previous", A, B, C);
-  expect(chooseLayers(base, [existing(B, previous, made), existing(C, previous)], false)).toEqual([
+  expect(chooseLayers(base, [existing(B, previous, made), existing(C, previous)], "all")).toEqual([
     { kind: "saved", diffId: A, image: base },
     fromFiles,
     { kind: "saved", diffId: C, image: previous },
