@@ -6,9 +6,8 @@ import { type Clock, SYSTEM_CLOCK, settledWithin, threadClock } from "../concurr
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
-import { EarlyBuilder } from "../engine/early-builder.ts";
-import { SpoolFiles } from "../engine/spool-files.ts";
-import { Fault, messageOf } from "../errors/fault.ts";
+import type { EarlyBuilder } from "../engine/early-builder.ts";
+import { messageOf } from "../errors/fault.ts";
 import { type Capacity, fitCapacity } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportParts, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
@@ -17,21 +16,18 @@ import { parseReference } from "../oci/reference.ts";
 import { type Analyzed, type BuildpackLayer, cacheKind, destinationKind, type ExportSettings } from "../plan/inputs.ts";
 import { APP_PRIORITY, CACHE_PRIORITY, layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
-import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
 import { lowerThreads } from "../process/priority.ts";
 import { BufferedLogger } from "./buffered-logger.ts";
 import { type EarlyPlan, type StampedBuild, startEarlyLayer, verifyEarlyLayer } from "./early-layer.ts";
 import { EarlyLayerStore } from "./early-layer-store.ts";
+import { EarlyThreads } from "./early-threads.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
-import { startExportThreads, warmConnections } from "./warm-up.ts";
+import { warmConnections } from "./warm-up.ts";
 
 const POLL_INTERVAL_MS = 250;
 
 const CLOSE_TIMEOUT_MS = 1000;
-
-/** How often threads are replaced after one died, for example because memory was short for a while. */
-const MAX_REPLACEMENTS = 3;
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
@@ -49,11 +45,8 @@ export interface EarlyOptions extends ExportParts {
 /** Opened with the first layer, so that a build without any pays nothing. */
 interface EarlyResources {
   readonly analyzed: Analyzed;
-  /** As the process's limits allowed when the build began. */
-  readonly exportCapacity: Capacity;
-  /** How many of the export's workers may run at once during the build. */
-  readonly earlyWorkers: number;
-  readonly spools: SpoolFiles;
+  readonly threads: EarlyThreads;
+  readonly registries: Registries | undefined;
   readonly uploads: EarlyUploads | undefined;
 }
 
@@ -72,11 +65,7 @@ export class EarlyExport implements EarlyWork {
   readonly #logger = new BufferedLogger();
   readonly #ended = new AbortController();
   #onRetry: RetryObserver | undefined;
-  #registries: Registries | undefined;
-  #threads: StartedThreads | undefined;
   #resources: EarlyResources | undefined;
-  #builder: EarlyBuilder | undefined;
-  #replacements = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: EarlyOptions) {
@@ -85,23 +74,11 @@ export class EarlyExport implements EarlyWork {
   }
 
   get registries(): Registries | undefined {
-    return this.#registries;
+    return this.#resources?.registries;
   }
 
   startThreads(): StartedThreads | undefined {
-    if (this.#resources !== undefined) {
-      try {
-        this.#threads ??= startExportThreads(this.#options.settings, this.#resources.exportCapacity.workers);
-      } catch (error) {
-        // Each try takes threads that the build may need. The export reports the limit.
-        this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
-        this.end();
-      }
-      // New threads have the main thread's priority, and would displace the build and threads that are lowered already.
-      lowerThreads();
-    }
-    // If the build left no room for a thread, the export may still find some.
-    return this.#threads?.pool.isDead ? undefined : this.#threads;
+    return this.#resources?.threads.start();
   }
 
   watch(builderPid: number): void {
@@ -118,7 +95,7 @@ export class EarlyExport implements EarlyWork {
    */
   end(): void {
     this.#ended.abort();
-    this.#builder?.liftLimit();
+    this.#resources?.threads.liftLimit();
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -134,7 +111,7 @@ export class EarlyExport implements EarlyWork {
   async close(): Promise<void> {
     this.end();
     this.layers.close();
-    await Promise.all([this.#registries?.close(), this.#threads?.pool.close()]);
+    await Promise.all([this.registries?.close(), this.#resources?.threads.close()]);
     await settledWithin(CLOSE_TIMEOUT_MS, this.#running, this.#clock);
   }
 
@@ -148,19 +125,16 @@ export class EarlyExport implements EarlyWork {
   async #run(builderPid: number): Promise<void> {
     const { settings } = this.#options;
     const { signal } = this.#ended;
-    const exportCapacity = fitCapacity(settings.tuning);
+    const capacity = fitCapacity(settings.tuning);
     const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
     let waiting: Candidate[] = [];
     let isPrepared = false;
     for (;;) {
       await this.#clock.wait(POLL_INTERVAL_MS, signal);
-      if (this.#threads?.pool.isDead) await this.#dismissThreads(this.#threads);
+      await this.#resources?.threads.dismissDead();
       for (const buildpack of finished.next(builderPid)) {
         const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
-        if (this.#resources === undefined) {
-          this.#resources = await this.#openResources(exportCapacity);
-          void awaitedLater(this.#keepPriorityLow());
-        }
+        this.#resources ??= await this.#openResources(capacity);
         waiting.push(...this.#candidates(buildpack, layers, this.#resources.analyzed));
       }
       const resources = this.#resources;
@@ -172,27 +146,17 @@ export class EarlyExport implements EarlyWork {
       // Not earlier: a build that leaves no time for layers has none for this either.
       if (isPrepared || waiting.length > 0) continue;
       isPrepared = true;
-      this.#prepareExport(resources.analyzed);
+      this.#prepareExport(resources);
     }
   }
 
-  /** The next layer, or the export, starts others. */
-  async #dismissThreads({ pool }: StartedThreads): Promise<void> {
-    this.#threads = undefined;
-    this.#builder = undefined;
-    await pool.close();
-    this.#replacements += 1;
-    if (this.#replacements > MAX_REPLACEMENTS)
-      throw new Fault("EXPORT_LAYER_THREAD", `worker threads died ${this.#replacements} times`);
-  }
-
   /** Spares the export the start of its connections, and of its threads if there were no layers. */
-  #prepareExport(analyzed: Analyzed): void {
+  #prepareExport({ analyzed, threads, registries }: EarlyResources): void {
     const { settings } = this.#options;
     const { signal } = this.#ended;
     signal.throwIfAborted();
-    this.startThreads();
-    if (this.#registries !== undefined) void warmConnections(this.#registries, settings, analyzed, signal);
+    threads.start();
+    if (registries !== undefined) void warmConnections(registries, settings, analyzed, signal);
   }
 
   #candidates(buildpack: GroupElement, layers: readonly BuildpackLayer[], { metadata }: Analyzed): Candidate[] {
@@ -215,23 +179,20 @@ export class EarlyExport implements EarlyWork {
       });
   }
 
-  async #buildAll(due: readonly Candidate[], resources: EarlyResources, session: number): Promise<Candidate[]> {
-    const { earlyWorkers, spools } = resources;
+  async #buildAll(due: readonly Candidate[], { threads }: EarlyResources, session: number): Promise<Candidate[]> {
     const { signal } = this.#ended;
     const context = { spoolDir: this.#options.settings.tuning.spoolDir, session };
-    const threads = hasMemoryFor(earlyWorkers) ? this.startThreads() : undefined;
+    const builder = threads.startBuilder();
     signal.throwIfAborted();
-    if (threads === undefined) {
+    if (builder === undefined) {
       this.#logger.debug("Not exporting layers early yet: memory or a limit of the process does not allow all workers");
       return due.map((candidate) => this.#postponed(candidate));
     }
-    this.#builder ??= new EarlyBuilder(threads.pool, earlyWorkers, spools);
     const retries: Candidate[] = [];
     for (const candidate of due) {
       const startMs = threadClock();
-      const start = await startEarlyLayer(this.#builder, candidate, context, signal);
-      const refused =
-        start.kind === "started" ? await this.#build(candidate, start.build, this.#builder, startMs) : start;
+      const start = await startEarlyLayer(builder, candidate, context, signal);
+      const refused = start.kind === "started" ? await this.#build(candidate, start.build, builder, startMs) : start;
       if (refused === undefined) continue;
       this.#logger.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
       if (refused.kind === "retry") retries.push(this.#postponed(candidate));
@@ -264,23 +225,21 @@ export class EarlyExport implements EarlyWork {
     return { ...candidate, dueMs: this.#clock.now() + retryMs, retryMs: Math.min(2 * retryMs, MAX_RETRY_MS) };
   }
 
-  async #openResources(exportCapacity: Capacity): Promise<EarlyResources> {
+  async #openResources(capacity: Capacity): Promise<EarlyResources> {
     const { settings, mode } = this.#options;
-    const { tuning, outputImage } = settings;
-    const earlyWorkers = Math.max(1, Math.floor(Math.min(exportCapacity.workers, readAvailableCores()) / 2));
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     this.#ended.signal.throwIfAborted();
-    let uploads: EarlyUploads | undefined;
-    if (mode === "upload" && destinationKind(settings) === "registry") {
-      const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);
-      this.#registries = connectRegistries(settings, exportCapacity, {
-        ...this.#options,
-        logger: this.#logger,
-        onRetry,
-      });
-      uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
-    }
-    const spools = new SpoolFiles(tuning.spoolDir, exportCapacity.spools);
-    return { analyzed, exportCapacity, earlyWorkers, spools, uploads };
+    const threads = new EarlyThreads(settings.tuning, capacity, (error) => {
+      // Each try takes threads that the build may need. The export reports the limit.
+      this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
+      this.end();
+    });
+    void awaitedLater(this.#keepPriorityLow());
+    if (mode !== "upload" || destinationKind(settings) !== "registry")
+      return { analyzed, threads, registries: undefined, uploads: undefined };
+    const onRetry: RetryObserver = (error, waitMs) => this.#onRetry?.(error, waitMs);
+    const registries = connectRegistries(settings, capacity, { ...this.#options, logger: this.#logger, onRetry });
+    const uploads = new EarlyUploads(registries.repository(parseReference(settings.outputImage)), this.#logger);
+    return { analyzed, threads, registries, uploads };
   }
 }

@@ -1,10 +1,7 @@
 import type { Registries } from "../destinations/registry/registries.ts";
-import { capacityLeft } from "../export/capacity.ts";
-import { openPool, type StartedThreads } from "../export/setup.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
 import { APP_PRIORITY } from "../plan/layers.ts";
-import { hasMemoryFor } from "../process/machine.ts";
 
 /**
  * Opens the connections that the export will need, and gets tokens: each registry is asked for a manifest's headers,
@@ -23,16 +20,4 @@ export async function warmConnections(
   };
   const from = runImage || (analyzed.runImage?.reference ?? "");
   await Promise.allSettled([ask(outputImage, "push,pull"), ask(from, "pull"), ask(cacheImage, "push,pull")]);
-}
-
-/**
- * @param allowedWorkers as the process's limits allowed before the build
- * @returns undefined while the build leaves too little memory or threads for them
- */
-export function startExportThreads({ tuning }: ExportSettings, allowedWorkers: number): StartedThreads | undefined {
-  const capacity = capacityLeft(tuning);
-  if (capacity === undefined || capacity.workers < allowedWorkers || !hasMemoryFor(capacity.workers)) return undefined;
-  const pool = openPool(tuning, capacity.workers);
-  pool.start();
-  return { pool, capacity };
 }
