@@ -6,6 +6,7 @@ import { BLOCK_SIZE } from "../../workers/protocol.ts";
 import { CORPUS_NAMES, corpusName, readCorpus } from "../support/deflate/corpus.ts";
 import { createEncoderHarness, type EncoderHarness } from "../support/deflate/encoder-harness.ts";
 import { positiveNumber, wholeNumber } from "../support/numeric-options.ts";
+import { medianOf } from "./statistics.ts";
 
 const USAGE = `node scripts/with-runtime.mjs test/bench/deflate.ts [--megabytes 100] [--rounds 5] [--levels 1,...] [--inputs libraries,text,compressed] [--only]
 
@@ -68,7 +69,7 @@ async function main(args: readonly string[]): Promise<void> {
     }
     console.log(`\n${name}: ${(data.length / 1e6).toFixed(0)} MB, crc32 ${crc32(data).toString(16)}`);
     const speedOf = ({ times }: { times: number[][] }): number =>
-      data.length / 1e3 / times.reduce((total, ofBlock) => total + median(ofBlock), 0);
+      data.length / 1e3 / times.reduce((total, ofBlock) => total + medianOf(ofBlock), 0);
     const reference = results.find((result) => result.name === zlib(1).name);
     for (const result of results) {
       const speed = speedOf(result);
@@ -84,11 +85,6 @@ function verify(harness: EncoderHarness, blocks: readonly Buffer[], level: numbe
     const back = inflateRawSync(Buffer.concat([harness.encode(block, level), Buffer.from([3, 0])]));
     if (!back.equals(block)) throw new Error(`a block does not inflate to itself at level ${level}`);
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 await runScript(USAGE, main);

@@ -1,7 +1,7 @@
 import { drawLineChart, type LinePanel } from "../report/charts.ts";
 import { markdownTable } from "../report/result-table.ts";
 import type { CurvePoint, StageRates, StoredCurve } from "../results.ts";
-import { spreadOfNumbers } from "../statistics.ts";
+import { medianOf } from "../statistics.ts";
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 const percent = (share: number): string => `${(share * 100).toFixed(0)}%`;
@@ -31,7 +31,7 @@ function limitOf({ shares }: CurvePoint): string {
 
 function checksTable({ checks }: StoredCurve): string {
   const rows = checks.map(({ scenario, workers, measuredMs, measuredAppMs, predictedMs, predictedAppMs }) => {
-    const [wall, app] = [median(measuredMs), median(measuredAppMs)];
+    const [wall, app] = [medianOf(measuredMs), medianOf(measuredAppMs)];
     const off = (predicted: number, measured: number): string => `${((predicted / measured - 1) * 100).toFixed(1)}%`;
     return [
       `${scenario}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
@@ -150,8 +150,4 @@ export function drawCurve(curve: StoredCurve): string {
     "times faster than one worker on one core; registries elsewhere",
     panels,
   );
-}
-
-function median(values: readonly number[]): number {
-  return spreadOfNumbers(values)?.median ?? Number.NaN;
 }

@@ -21,7 +21,7 @@ import {
 import { scanSource } from "../../../workers/scan/scan.ts";
 import { encoderWasm } from "../../support/deflate/encoder-harness.ts";
 import type { BenchBuild } from "../run/make-build.ts";
-import { spreadOfNumbers } from "../statistics.ts";
+import { medianOf } from "../statistics.ts";
 
 /** Thread time of one block by stage, in ms. */
 export interface BlockCosts {
@@ -114,8 +114,7 @@ function measureLayer(runner: StageRunner, index: TarIndex, spool: number): Bloc
 }
 
 function middleOf(passes: readonly BlockStages[]): BlockStages {
-  const middle = (stage: keyof BlockStages): number =>
-    spreadOfNumbers(passes.map((pass) => pass[stage]))?.median ?? Number.NaN;
+  const middle = (stage: keyof BlockStages): number => medianOf(passes.map((pass) => pass[stage]));
   return {
     readMs: middle("readMs"),
     encodeMs: middle("encodeMs"),
