@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
+import { blobFile, readVerified } from "../support/images/layout.ts";
 import { CASE_ROOT } from "./materialize.ts";
 import type { Scene } from "./observe.ts";
 import { normalize } from "./placeholders.ts";
@@ -89,14 +90,4 @@ function describeLayout(path: string, scene: Scene, name: string): LayoutTexts {
     diffIDs,
     files: files.sort(),
   };
-}
-
-function blobFile(path: string, digest: string): string {
-  return join(path, "blobs", ...digest.split(":"));
-}
-
-function readVerified(path: string, { digest, size }: z.output<typeof descriptorSchema>): Buffer {
-  const bytes = readFileSync(blobFile(path, digest));
-  if (digestOf(bytes) !== digest || bytes.length !== size) throw new Error(`${digest} of ${path} has other bytes`);
-  return bytes;
 }

@@ -103,7 +103,11 @@ function imageFor(path: string, index: z.infer<typeof descriptorSchema>, archite
   return found[0];
 }
 
-function readVerified(path: string, { digest, size }: z.infer<typeof descriptorSchema>): Buffer {
+/** Reads a blob. @throws Error if its digest or size differs */
+export function readVerified(
+  path: string,
+  { digest, size }: { readonly digest: string; readonly size: number },
+): Buffer {
   const bytes = readFileSync(blobFile(path, digest));
   if (digestOf(bytes) !== digest || bytes.length !== size) throw new Error(`${digest} of ${path} has other bytes`);
   return bytes;
