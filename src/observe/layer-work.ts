@@ -28,14 +28,14 @@ export class LayerWork {
   readMs = 0;
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;
-  readonly #blocks: BlockSink | undefined;
-  readonly #works: WorkSink | undefined;
+  readonly #blockSink: BlockSink | undefined;
+  readonly #workSink: WorkSink | undefined;
 
-  constructor(id: string, emit: (event: EventBody) => void, blocks?: BlockSink, works?: WorkSink) {
+  constructor(id: string, emit: (event: EventBody) => void, blockSink?: BlockSink, workSink?: WorkSink) {
     this.id = id;
     this.#emit = emit;
-    this.#blocks = blocks;
-    this.#works = works;
+    this.#blockSink = blockSink;
+    this.#workSink = workSink;
   }
 
   scanned(tarSize: number): void {
@@ -48,7 +48,7 @@ export class LayerWork {
     if (!this.isCompressed) this.compressed = 0;
     this.state = makes.includes("blob") ? "compressing" : makes.includes("diff-id") ? "hashing" : "reading";
     this.#emit({ event: "layer-started", id: this.id, tarSize, makes: [...makes] });
-    this.#works?.passBegan(this, makes);
+    this.#workSink?.passBegan(this, makes);
   }
 
   block({ length, outputLength, times }: BlockWork): void {
@@ -57,13 +57,13 @@ export class LayerWork {
     this.readMs += times.readMs - times.startMs;
     this.encodeMs += times.endMs - times.readMs;
     if (!this.isCompressed) this.compressed += outputLength;
-    this.#blocks?.block(this.id, times);
-    this.#works?.block(this.id, times);
+    this.#blockSink?.block(this.id, times);
+    this.#workSink?.block(this.id, times);
   }
 
   digested(kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void {
-    this.#blocks?.digest(this.id, kind, times);
-    this.#works?.digest(this.id, kind, times);
+    this.#blockSink?.digest(this.id, kind, times);
+    this.#workSink?.digest(this.id, kind, times);
   }
 
   made(products: MadeLayer): void {
@@ -78,7 +78,7 @@ export class LayerWork {
       const digest = `sha256:${blob.sha256}`;
       this.#emit({ event: "layer-compressed", id, digest, size: blob.size, tarSize, ...early });
     }
-    this.#works?.passEnded(this, undefined);
+    this.#workSink?.passEnded(this, undefined);
   }
 
   madeEarly(
@@ -93,6 +93,6 @@ export class LayerWork {
 
   fail(reason: unknown): void {
     this.state = "failed";
-    this.#works?.passEnded(this, reason);
+    this.#workSink?.passEnded(this, reason);
   }
 }

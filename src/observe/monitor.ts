@@ -18,20 +18,20 @@ export class Monitor {
   readonly #events: EventSink;
   readonly #now: () => number;
   readonly #started: number;
-  readonly #blocks: BlockSink | undefined;
-  readonly #works: WorkSink | undefined;
+  readonly #blockSink: BlockSink | undefined;
+  readonly #workSink: WorkSink | undefined;
 
   constructor(
     events: EventSink = () => undefined,
     now: () => number = () => performance.now(),
-    blocks?: BlockSink,
-    works?: WorkSink,
+    blockSink?: BlockSink,
+    workSink?: WorkSink,
   ) {
     this.#events = events;
     this.#now = now;
     this.#started = now();
-    this.#blocks = blocks;
-    this.#works = works;
+    this.#blockSink = blockSink;
+    this.#workSink = workSink;
   }
 
   elapsedMs(): number {
@@ -49,27 +49,27 @@ export class Monitor {
   }
 
   layer(id: string): LayerWork {
-    const work = new LayerWork(id, (event) => this.emit(event), this.#blocks, this.#works);
+    const work = new LayerWork(id, (event) => this.emit(event), this.#blockSink, this.#workSink);
     this.layers.push(work);
     return work;
   }
 
   transfer(plan: TransferPlan): Transfer {
-    const transfer = new Transfer(plan, (event) => this.emit(event), this.#works);
+    const transfer = new Transfer(plan, (event) => this.emit(event), this.#workSink);
     this.transfers.push(transfer);
     return transfer;
   }
 
   retried(error: unknown, waitMs: number): void {
-    this.#works?.retried(error, waitMs);
+    this.#workSink?.retried(error, waitMs);
   }
 
   cacheBegan(): void {
-    this.#works?.cacheBegan();
+    this.#workSink?.cacheBegan();
   }
 
   cacheFailed(error: unknown): void {
     this.emit({ event: "cache-failed", reason: messageOf(error) });
-    this.#works?.cacheFailed(error);
+    this.#workSink?.cacheFailed(error);
   }
 }

@@ -21,15 +21,15 @@ export class Transfer {
   startedMs: number | undefined;
   endedMs: number | undefined;
   readonly #emit: (event: EventBody) => number;
-  readonly #works: WorkSink | undefined;
+  readonly #workSink: WorkSink | undefined;
   #sent = 0;
 
-  constructor(plan: TransferPlan, emit: (event: EventBody) => number, works?: WorkSink) {
+  constructor(plan: TransferPlan, emit: (event: EventBody) => number, workSink?: WorkSink) {
     this.plan = plan;
     this.size = plan.size;
     this.#emit = emit;
-    this.#works = works;
-    works?.transferCreated(this);
+    this.#workSink = workSink;
+    workSink?.transferCreated(this);
   }
 
   /** Bytes; never decreases, even when bytes are sent again. */
@@ -43,11 +43,11 @@ export class Transfer {
     this.state = "sending";
     if (isFirst) this.startedMs = this.#emit({ event: "upload-started", ...this.#name() });
     else this.#emit({ event: "upload-resumed", ...this.#name(), offset });
-    this.#works?.transferBegan(this, offset);
+    this.#workSink?.transferBegan(this, offset);
   }
 
   retry(error: unknown, waitMs: number): void {
-    this.#works?.transferRetried(this, error, waitMs);
+    this.#workSink?.transferRetried(this, error, waitMs);
   }
 
   reach(bytes: number): void {
@@ -61,13 +61,13 @@ export class Transfer {
     // Another task may have sent the same blob.
     if (this.startedMs !== undefined) this.#sent = size;
     this.endedMs = this.#emit({ event: "upload-done", ...this.#name(), digest, size, outcome });
-    this.#works?.transferEnded(this, undefined, digest);
+    this.#workSink?.transferEnded(this, undefined, digest);
   }
 
   fail(reason: unknown): void {
     this.state = "failed";
     this.endedMs = this.#emit({ event: "upload-failed", ...this.#name(), reason: messageOf(reason) });
-    this.#works?.transferEnded(this, reason);
+    this.#workSink?.transferEnded(this, reason);
   }
 
   #name() {
