@@ -10,7 +10,7 @@ import { awaitedLater } from "../concurrency/task-scope.ts";
 import { findLayer, type LayerContent, type MadeContent, type SourceImage } from "../destinations/destination.ts";
 import { missingBlobs } from "../destinations/registry/blobs.ts";
 import { rawManifest } from "../destinations/registry/manifests.ts";
-import { type EarlyPush, pushEarly } from "../destinations/registry/push.ts";
+import { type StartedPush, startPush } from "../destinations/registry/push.ts";
 import {
   type LayerPush,
   type PushedBlob,
@@ -166,14 +166,14 @@ export class ImageCache implements CacheStore {
     );
     const pushes = layers.map((layer) => this.#pushOf(layer));
     const push = async () => {
-      const early = this.#pushEarly(configBytes, layers.length === 0, signal);
+      const started = this.#startPush(configBytes, layers.length === 0, signal);
       const pushed = await Promise.all(pushes.map(({ pushed }) => pushed));
       const image = buildCacheImage(
         configBytes,
         pushed.map(({ descriptor }) => descriptor),
       );
       checkImage(this.name, image, undefined, this.#ownLayers(layers));
-      return { image, result: await this.#pushManifest(image, early, appSaved, signal) };
+      return { image, result: await this.#pushManifest(image, started, appSaved, signal) };
     };
     try {
       let { image, result } = await push();
@@ -201,15 +201,15 @@ export class ImageCache implements CacheStore {
     return layers.map(({ step, diffId }) => ({ id: step.id, diffId, from: this.#usable, canBeMade: true }));
   }
 
-  #pushEarly(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): EarlyPush {
+  #startPush(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): StartedPush {
     const { repository, reference } = this.#cache;
     const blobs = isEmpty ? [configBytes, EMPTY_LAYER_BYTES] : [configBytes];
-    return pushEarly(repository, { blobs, names: [reference] }, { priority: CACHE_PRIORITY, signal });
+    return startPush(repository, { blobs, names: [reference] }, { priority: CACHE_PRIORITY, signal });
   }
 
   async #pushManifest(
     image: BuiltImage,
-    { blobs, lookups }: EarlyPush,
+    { blobs, lookups }: StartedPush,
     appSaved: Promise<void>,
     signal: AbortSignal,
   ): Promise<TagResult | undefined> {

@@ -15,9 +15,9 @@ import type { ExportReport } from "../report/report-toml.ts";
 import { timed } from "../report/timer.ts";
 import type { AppLayer } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import type { EarlyDocuments, OpeningImages, Preparation } from "./prepare.ts";
+import type { FirstDocuments, OpeningImages, Preparation } from "./prepare.ts";
 
-export interface AppInputs extends EarlyDocuments {
+export interface AppInputs extends FirstDocuments {
   readonly group: readonly GroupElement[];
   readonly images: OpeningImages;
   readonly runImageNames: RunImageNames;

@@ -108,12 +108,12 @@ export class AppLayers {
     const made = { kind: "made", layer, mediaType } as const;
     const add = (from: LayerContent<SourceImage>) => awaitedLater(app.addLayer(from, plan, this.#signal));
     const isStreamed = plan.expected.length === 0;
-    const early = isStreamed ? add(made) : undefined;
+    const streamed = isStreamed ? add(made) : undefined;
     const diffId = await layer.diffId;
     const found = isStreamed ? undefined : await this.#find(diffId, made);
     const content = found ?? made;
     const isReused = found !== undefined && step.previous.includes(diffId);
-    const added = early ?? add(content);
+    const added = streamed ?? add(content);
     const release = () => {
       if (!app.needsAgain(content)) this.#release(layer);
     };

@@ -9,7 +9,7 @@ import { emitLayers } from "./app-layers.ts";
 import { exportCache } from "./cache.ts";
 import type { ExportContext } from "./context.ts";
 import { type Noted, noted } from "./notes.ts";
-import { openImages, type Preparation, prepareLayers, readEarlyDocuments } from "./prepare.ts";
+import { openImages, type Preparation, prepareLayers, readFirstDocuments } from "./prepare.ts";
 
 /**
  * Exports the app image and, if requested, the cache (docs/compatibility.md#order-of-operations). Images are opened,
@@ -23,7 +23,7 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
   await withTasks(signal, async (tasks) => {
     // Open, read and build ahead; each reading only if the one before it succeeded.
     const images = openImages(context, tasks);
-    const reading = tasks.fork(() => noted((notes) => readEarlyDocuments(context, notes)));
+    const reading = tasks.fork(() => noted((notes) => readFirstDocuments(context, notes)));
     const naming = tasks.fork(async () => {
       (await reading).result();
       return await noted((notes) => documents.runImage(notes));
@@ -35,7 +35,7 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
 
     // The reference's order.
     await images.cache.store;
-    const early = (await reading).tell(logger);
+    const first = (await reading).tell(logger);
     await images.all;
     const damage = await images.damage;
     if (damage !== undefined) logger.warn(damage);
@@ -43,7 +43,7 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
     const prepared = await preparing;
 
     const app = tasks.fork(() =>
-      exportApp(context, { ...early, group, images, runImageNames }, prepared, tasks.signal),
+      exportApp(context, { ...first, group, images, runImageNames }, prepared, tasks.signal),
     );
     const saved = untilSaved(app);
     // The cache is cancelled first: it must not report layers that fail with the app image as its own failures.

@@ -76,12 +76,12 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
   return { cache, runImage, previous, damage, launchCache, all };
 }
 
-export interface EarlyDocuments {
+export interface FirstDocuments {
   readonly project: ProjectMetadata;
   readonly extendedConfig: ContainerConfig | undefined;
 }
 
-export async function readEarlyDocuments(context: ExportContext, logger: Logger): Promise<EarlyDocuments> {
+export async function readFirstDocuments(context: ExportContext, logger: Logger): Promise<FirstDocuments> {
   await guardDockerfiles(context.settings, logger);
   const project = await context.documents.projectMetadata(logger);
   const extendedConfig = await readExtendedConfig(context, logger);

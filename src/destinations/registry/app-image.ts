@@ -25,7 +25,7 @@ import {
   type UnsavedImage,
   warnInvalidEpoch,
 } from "../destination.ts";
-import { type EarlyPush, type NamesByRepository, type PushedApp, pushApp, pushEarly } from "./push.ts";
+import { type NamesByRepository, type PushedApp, pushApp, type StartedPush, startPush } from "./push.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import { isPushFault } from "./refusals.ts";
 import type { Registries } from "./registries.ts";
@@ -130,14 +130,14 @@ export class RegistryApp implements AppDestination {
 
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
     const { layers, base, configBytes, build } = unsaved;
-    const early = this.#pushEarly(configBytes, signal);
+    const started = this.#startPush(configBytes, signal);
     // The push fails with its first refused blob, without waiting for the other uploads.
-    const all = awaitedLater(Promise.all([early.blobs, base, ...layers.map(({ added }) => added)]));
+    const all = awaitedLater(Promise.all([started.blobs, base, ...layers.map(({ added }) => added)]));
     const described = layers.map(({ content, added }) =>
       describeLayer({ content, added: Promise.race([added, all]).then(() => added) }, isPushFault),
     );
     let image = build(await Promise.all(described));
-    let pushed = await this.#push(image, unsaved, early, signal);
+    let pushed = await this.#push(image, unsaved, started, signal);
     if (pushed.missing.size > 0) {
       const work = { priority: APP_PRIORITY, signal };
       const marked = [...pushed.missing].map(
@@ -145,7 +145,7 @@ export class RegistryApp implements AppDestination {
       );
       const again = this.#addAgain(unsaved, new Map(await Promise.all(marked)), signal);
       image = build(await Promise.all(again.layers.map(({ added }) => added)));
-      pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
+      pushed = await this.#push(image, again, this.#startPush(configBytes, signal), signal);
     }
     const { digest, size } = image.manifestDescriptor;
     const results = new Map(pushed.results.map((result) => [result.reference, result]));
@@ -170,21 +170,21 @@ export class RegistryApp implements AppDestination {
     return { runImage, layers: again, base: awaitedLater(baseAgain) };
   }
 
-  #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {
+  #startPush(configBytes: Uint8Array, signal: AbortSignal): StartedPush {
     const parts = { blobs: [configBytes], names: this.#namesByRepository.get(this.repository) ?? [] };
-    return pushEarly(this.repository, parts, { priority: APP_PRIORITY, signal });
+    return startPush(this.repository, parts, { priority: APP_PRIORITY, signal });
   }
 
   #push(
     image: BuiltImage,
     { runImage, layers, base }: AddedImage,
-    early: EarlyPush,
+    started: StartedPush,
     signal: AbortSignal,
   ): Promise<PushedApp> {
     return pushApp(
       {
         image,
-        early,
+        started,
         base: { layers: runImage.layers, from: originOf(runImage), added: base },
         layers: layers.map(({ id, content, added }) => ({ id, content: locate(content), added })),
         monitor: this.#monitor,

@@ -16,16 +16,16 @@ import type { TagLookups, TagResult } from "./tags.ts";
  * The part of a push that runs before the layers finish, so that the manifest can follow them at once. {@link pushApp}
  * reports its failures.
  */
-export interface EarlyPush {
+export interface StartedPush {
   readonly blobs: Promise<unknown>;
   readonly lookups: TagLookups;
 }
 
-export function pushEarly(
+export function startPush(
   repository: RegistryRepository,
   { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
   work: Work,
-): EarlyPush {
+): StartedPush {
   const put = Promise.all(blobs.map((bytes) => repository.putBytes(bytes, work)));
   return { blobs: awaitedLater(put), lookups: repository.lookUpTags(names, work) };
 }
@@ -38,7 +38,7 @@ interface PushedLayer {
 
 export interface AppPush {
   readonly image: BuiltImage;
-  readonly early: EarlyPush;
+  readonly started: StartedPush;
   readonly base: {
     readonly layers: readonly Descriptor[];
     readonly from: RegistryRepository;
@@ -65,7 +65,7 @@ export async function pushApp(push: AppPush, names: NamesByRepository, signal: A
   const [first, ...others] = names;
   if (first === undefined) return { results: [], missing: new Map() };
   const added = push.layers.map((layer) => layer.added);
-  const own = await pushTo(first, push, signal, () => Promise.all([push.early.blobs, push.base.added, ...added]));
+  const own = await pushTo(first, push, signal, () => Promise.all([push.started.blobs, push.base.added, ...added]));
   const copied = others.map((other) => pushTo(other, push, signal, () => copyBlobs(push, first[0], other[0], signal)));
   const pushed = [own, ...(await Promise.all(copied))];
   return { results: pushed.flatMap(([, results]) => results), missing: missingFrom(pushed, push.image) };
@@ -85,14 +85,14 @@ function missingFrom(pushed: readonly PushedNames[], image: BuiltImage): PushedA
 
 async function pushTo(
   [repository, references]: readonly [RegistryRepository, readonly Reference[]],
-  { image, early }: AppPush,
+  { image, started }: AppPush,
   signal: AbortSignal,
   pushBlobs: () => Promise<unknown>,
 ): Promise<PushedNames> {
   const work = { priority: APP_PRIORITY, signal };
   try {
     await pushBlobs();
-    return [repository, await repository.putTags(references, rawManifest(image), work, early.lookups)];
+    return [repository, await repository.putTags(references, rawManifest(image), work, started.lookups)];
   } catch (error) {
     signal.throwIfAborted();
     if (!isPushFault(error)) throw error;
