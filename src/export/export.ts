@@ -35,11 +35,11 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
 
     // The reference's order.
     await images.cache.store;
-    const first = (await reading).tell(logger);
+    const first = (await reading).replay(logger);
     await images.all;
     const damage = await images.damage;
     if (damage !== undefined) logger.warn(damage);
-    const runImageNames = (await naming).tell(logger);
+    const runImageNames = (await naming).replay(logger);
     const prepared = await preparing;
 
     const app = tasks.fork(() =>
@@ -82,7 +82,7 @@ async function exportApp(
 ): Promise<void> {
   const { settings, logger, store, registries, monitor } = context;
   const saved = await timed("Exporter", logger, async () =>
-    saveAppImage(context, inputs, prepared.tell(logger), signal),
+    saveAppImage(context, inputs, prepared.replay(logger), signal),
   );
   const { report, droppedMirrors } = fitTerminationMessage(saved.report);
   const { mirrors, ...runImage } = saved.runImage;

@@ -3,7 +3,8 @@ import type { Logger } from "../logger.ts";
 export interface Noted<T> {
   readonly isDone: boolean;
   result(): T;
-  tell(logger: Logger): T;
+  /** As {@link result}, after printing the log lines. */
+  replay(logger: Logger): T;
 }
 
 /**
@@ -19,9 +20,9 @@ export async function noted<T>(work: (logger: Logger) => Promise<T>): Promise<No
     if (outcome.status === "rejected") throw outcome.reason;
     return outcome.value;
   };
-  const tell = (target: Logger): T => {
+  const replay = (target: Logger): T => {
     for (const { level, message } of notes) target[level](message);
     return result();
   };
-  return { isDone: outcome.status === "fulfilled", result, tell };
+  return { isDone: outcome.status === "fulfilled", result, replay };
 }

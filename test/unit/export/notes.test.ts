@@ -12,7 +12,7 @@ test("lines of early work are printed at its turn, in order and at their levels"
   });
   expect(logger.lines).toEqual([]);
   logger.info("before");
-  expect(outcome.tell(logger)).toBe(1);
+  expect(outcome.replay(logger)).toBe(1);
   expect(logger.lines).toEqual(["info before", "warn a", "debug b"]);
 });
 
@@ -25,6 +25,6 @@ test("a failure is thrown at its turn, after its lines", async () => {
   });
   expect(() => outcome.result()).toThrow(failure);
   expect(logger.lines).toEqual([]);
-  expect(() => outcome.tell(logger)).toThrow(failure);
+  expect(() => outcome.replay(logger)).toThrow(failure);
   expect(logger.lines).toEqual(["error why"]);
 });
