@@ -82,7 +82,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
     isTemporary: telling.some(({ isTemporary }) => isTemporary),
     status: faults.find(({ status }) => status !== undefined)?.status,
     silentMs: Math.max(0, ...telling.map(({ silentMs }) => silentMs)),
-    isStranger: telling.length > 0 && telling.every((fault) => fault.isStranger),
+    hasNeverAnswered: telling.length > 0 && telling.every((fault) => fault.hasNeverAnswered),
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,

@@ -52,12 +52,12 @@ export interface RegistryFaultDetails extends FaultDetails {
   readonly isTemporary: boolean;
   readonly retryAfterMs?: number | undefined;
   readonly silentMs?: number;
-  readonly isStranger?: boolean;
+  readonly hasNeverAnswered?: boolean;
   readonly isElsewhere?: boolean;
 }
 
 /**
- * `silentMs`: how long the request made no progress before it failed, 0 if it failed at once. `isStranger`: no
+ * `silentMs`: how long the request made no progress before it failed, 0 if it failed at once. `hasNeverAnswered`: no
  * connection was accepted, on a host that has never answered, so most likely the name is wrong. `isElsewhere`: the host
  * is one that the registry referred to.
  */
@@ -67,7 +67,7 @@ export class RegistryFault extends Fault {
   readonly isTemporary: boolean;
   readonly retryAfterMs: number | undefined;
   readonly silentMs: number;
-  readonly isStranger: boolean;
+  readonly hasNeverAnswered: boolean;
   readonly isElsewhere: boolean;
 
   constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
@@ -77,7 +77,7 @@ export class RegistryFault extends Fault {
     this.isTemporary = details.isTemporary;
     this.retryAfterMs = details.retryAfterMs;
     this.silentMs = details.silentMs ?? 0;
-    this.isStranger = details.isStranger ?? false;
+    this.hasNeverAnswered = details.hasNeverAnswered ?? false;
     this.isElsewhere = details.isElsewhere ?? false;
   }
 
@@ -108,8 +108,8 @@ export class RegistryFault extends Fault {
   }
 
   #details(): RegistryFaultDetails {
-    const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger, isElsewhere } = this;
-    return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger, isElsewhere };
+    const { status, diagnostics, isTemporary, retryAfterMs, silentMs, hasNeverAnswered, isElsewhere } = this;
+    return { status, diagnostics, isTemporary, retryAfterMs, silentMs, hasNeverAnswered, isElsewhere };
   }
 }
 

@@ -113,7 +113,7 @@ export function networkFault(method: string, { url, proxy }: Way, thrown: unknow
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${text}`, {
     isTemporary: !isPermanent,
-    isStranger: exchange?.hasResponded === false && (failure !== undefined || isBeforeAnyResponse(code, error)),
+    hasNeverAnswered: exchange?.hasResponded === false && (failure !== undefined || isBeforeAnyResponse(code, error)),
     silentMs: silenceMs(error, exchange),
     destination: url.host,
     cause: error,

@@ -147,7 +147,7 @@ describe("a large blob", () => {
     expect(await rejectionOf(repository.putBlob(spool, WORK))).toMatchObject({
       code: "EXPORT_REGISTRY_UNREACHABLE",
       message: `Patch "http://${host}/elsewhere?signature=REDACTED": dial tcp ${host}: connect: connection refused`,
-      isStranger: true,
+      hasNeverAnswered: true,
     });
   });
 

@@ -7,13 +7,13 @@ import type { Connection, Work } from "./connection.ts";
 import { explained } from "./refusals.ts";
 
 /** Milliseconds; a host that has never answered is more likely a wrong name than a registry that will recover. */
-const STRANGER_BUDGET_MS = 5000;
+const UNANSWERED_BUDGET_MS = 5000;
 
 export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Timeouts, clock: Clock): RetryPolicy {
   return {
     waitMs: fullJitter(firstWaitMs, longestWaitMs),
     budgetMs,
-    shortBudgetMs: (error) => (isStranger(error) ? STRANGER_BUDGET_MS : undefined),
+    shortBudgetMs: (error) => (hasNeverAnswered(error) ? UNANSWERED_BUDGET_MS : undefined),
     silentMs: (error) => (error instanceof RegistryFault ? error.silentMs : 0),
     isTemporary,
     askedWaitMs,
@@ -21,8 +21,8 @@ export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Timeouts, cl
   };
 }
 
-function isStranger(error: unknown): boolean {
-  return error instanceof RegistryFault && error.isStranger;
+function hasNeverAnswered(error: unknown): boolean {
+  return error instanceof RegistryFault && error.hasNeverAnswered;
 }
 
 /** The reference's waits between attempts to open the run image (docs/compatibility.md#retries), in ms. */
@@ -103,11 +103,11 @@ export function retryHooks(connection: Connection, { signal, onRetry = connectio
     },
     onGiveUp: (error, { count, sinceMs }) => {
       if (!(error instanceof RegistryFault)) return error;
-      const { retryAfterMs = 0 } = error;
+      const { retryAfterMs = 0, destination } = error;
       if (sinceMs + retryAfterMs > pushRetry.budgetMs && retryAfterMs > 0)
         return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
       const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
-      const reason = error.isStranger ? `${error.destination} has never answered` : "-retry-budget says for how long";
+      const reason = error.hasNeverAnswered ? `${destination} has never answered` : "-retry-budget says for how long";
       return error.withAnotherHint(`Tried ${tries}; ${reason}.`);
     },
   };

@@ -46,7 +46,7 @@ export class UploadFailures {
     this.#last = {
       isSource,
       mayTryAgain: isLost ? this.#losses++ < MAX_LOSSES : isTemporary(isSource ? thrown.cause : thrown),
-      isCut: thrown instanceof RegistryFault && thrown.code === UNREACHABLE && !thrown.isStranger,
+      isCut: thrown instanceof RegistryFault && thrown.code === UNREACHABLE && !thrown.hasNeverAnswered,
       sentBytes: upload === undefined ? (this.#last?.sentBytes ?? 0) : upload.sent - upload.offset,
     };
     if (isLost && upload.isResumed) this.#mayResume = false;

@@ -153,7 +153,7 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
       message: `Get "${to}": proxyconnect tcp: dial tcp 127.0.0.1:9: connect: connection refused`,
       hint: expect.stringMatching(/^Check that the proxy 127\.0\.0\.1:9 is up, /),
       isTemporary: true,
-      isStranger: true,
+      hasNeverAnswered: true,
     });
   });
 
@@ -203,7 +203,7 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
           new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
         ),
         isTemporary: true,
-        isStranger: true,
+        hasNeverAnswered: true,
       });
     },
   );

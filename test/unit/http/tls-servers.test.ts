@@ -309,7 +309,7 @@ test.each<[string, (socket: Socket) => void, string]>([
       ),
     ),
     isTemporary: true,
-    isStranger: true,
+    hasNeverAnswered: true,
   });
 });
 
@@ -442,7 +442,7 @@ describe("an alert of a server is worded as by Go", () => {
       message: `Get "https://${server.host}/": remote error: tls: ${text}`,
       hint: expect.stringMatching(hint),
       isTemporary,
-      isStranger: true,
+      hasNeverAnswered: true,
     });
   });
 });
