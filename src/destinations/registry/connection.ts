@@ -60,7 +60,8 @@ export interface Connection {
   readonly client: RegistryClient;
   readonly repository: Repository;
   readonly uploads: PriorityLimiter;
-  readonly tries: Set<Promise<unknown>>;
+  /** Attempts to upload a blob that are in progress: an aborted one still has to cancel its upload. */
+  readonly attempts: Set<Promise<unknown>>;
   readonly gate: BackgroundGate;
   readonly capabilities: UploadCapabilities;
   readonly timeouts: Timeouts;

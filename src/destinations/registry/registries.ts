@@ -42,7 +42,7 @@ export class Registries {
   readonly #gate: BackgroundGate;
   readonly #registries = new Map<string, Registry>();
   readonly #repositories = new Map<string, RegistryRepository>();
-  readonly #tries = new Set<Promise<unknown>>();
+  readonly #attempts = new Set<Promise<unknown>>();
 
   constructor(options: RegistriesOptions) {
     this.#options = options;
@@ -61,7 +61,7 @@ export class Registries {
     const repository = new RegistryRepository({
       ...this.#registry(reference.registry, isInsecure),
       repository: reference.repository,
-      tries: this.#tries,
+      attempts: this.#attempts,
       gate: this.#gate,
       timeouts: this.#timeouts,
       pushRetry: pushRetry(this.#timeouts, this.#clock),
@@ -88,7 +88,8 @@ export class Registries {
 
   /** Closes all connections after a moment for canceling aborted uploads. Work in progress fails. */
   async close(): Promise<void> {
-    if (this.#tries.size > 0) await settledWithin(CANCEL_TIMEOUT_MS, Promise.allSettled(this.#tries), this.#clock);
+    const attempts = Promise.allSettled(this.#attempts);
+    if (this.#attempts.size > 0) await settledWithin(CANCEL_TIMEOUT_MS, attempts, this.#clock);
     await this.#http.close();
   }
 

@@ -119,9 +119,9 @@ export class Upload {
   }
 
   #tracked<T>(attempt: Promise<T>): Promise<T> {
-    const { tries } = this.#connection;
-    const tracked = attempt.finally(() => tries.delete(tracked));
-    tries.add(tracked);
+    const { attempts } = this.#connection;
+    const tracked = attempt.finally(() => attempts.delete(tracked));
+    attempts.add(tracked);
     return tracked;
   }
 
