@@ -85,7 +85,7 @@ export class LayerBuild implements Layer {
       (layer) => layer && this.#adopt(layer),
       () => undefined,
     );
-    this.#first();
+    this.#runFirst();
   }
 
   async hash(): Promise<DiffID> {
@@ -96,7 +96,7 @@ export class LayerBuild implements Layer {
 
   async blob(): Promise<GrowingBlob> {
     const blob = this.#newBlob();
-    if (blob !== undefined) this.#later(this.plan, { ...NOTHING, blob });
+    if (blob !== undefined) this.#runLater(this.plan, { ...NOTHING, blob });
     return await (this.#blob as PendingSpool).spool;
   }
 
@@ -104,7 +104,7 @@ export class LayerBuild implements Layer {
     let file = this.#files.get(directory);
     if (file === undefined) {
       file = this.#newFile(directory);
-      this.#later(rank, { ...NOTHING, files: [file] });
+      this.#runLater(rank, { ...NOTHING, files: [file] });
     }
     return await file.done;
   }
@@ -112,7 +112,7 @@ export class LayerBuild implements Layer {
   async *tarStream(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted();
     const stream = this.#plannedStream ?? new TarStream();
-    if (stream !== this.#plannedStream) this.#later(this.plan, { ...NOTHING, stream });
+    if (stream !== this.#plannedStream) this.#runLater(this.plan, { ...NOTHING, stream });
     this.#plannedStream = undefined;
     yield* stream.read(signal);
   }
@@ -144,7 +144,7 @@ export class LayerBuild implements Layer {
     this.#hashed.resolve(tarDigest);
   }
 
-  #first(): void {
+  #runFirst(): void {
     const { products, expected } = this.plan;
     const isUnconditional = expected.length === 0;
     if (products.tarStream && isUnconditional) this.#plannedStream = new TarStream();
@@ -160,7 +160,7 @@ export class LayerBuild implements Layer {
     );
   }
 
-  #later(rank: Rank, requested: Products): void {
+  #runLater(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
       const hashed = await this.#hashed.promise;
       const changed = this.#newFiles(({ expected }) => !expected.includes(diffIdOf(hashed)));
@@ -193,13 +193,13 @@ export class LayerBuild implements Layer {
     try {
       return await this.#tar.pass(async (tar) => {
         const early = await this.#early;
-        if (early === undefined) return await this.#turn(tar, products, rank, hashed);
+        if (early === undefined) return await this.#runInTurn(tar, products, rank, hashed);
         if (early.blob !== undefined) products.blob?.takeOver(early.blob.spool);
         const left = { ...products, diffId: false, blob: early.blob === undefined ? products.blob : undefined };
         // A pass for tar files alone serves the cache, which must not delay the app image.
         const isForCache = left.blob === undefined && left.stream === undefined;
         const ownRank = isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank;
-        if (namesOf(left).length > 0) await this.#turn(tar, left, ownRank, early.tarDigest);
+        if (namesOf(left).length > 0) await this.#runInTurn(tar, left, ownRank, early.tarDigest);
         return early.tarDigest;
       });
     } catch (error) {
@@ -209,7 +209,7 @@ export class LayerBuild implements Layer {
     }
   }
 
-  async #turn(
+  async #runInTurn(
     tar: LayerTar,
     products: Products,
     rank: Rank,
