@@ -27,15 +27,13 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   readonly file: SpoolFile;
   readonly offset: number;
   readonly #close: () => Promise<void>;
-  readonly #finish: (value: Finished) => void;
-  readonly #fail: (reason: unknown) => void;
+  readonly #result = Promise.withResolvers<Finished>();
   #available = 0;
   #ended: "growing" | "complete" | "failed" = "growing";
   #readers = 0;
   #isReleased = false;
   #isClosed = false;
   #changed = new Condition();
-
   #path: string | undefined;
 
   private constructor({ file, offset, release }: SpoolRoom, path: string | undefined) {
@@ -43,10 +41,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
     this.offset = offset;
     this.#close = release;
     this.#path = path;
-    const { promise, resolve, reject } = Promise.withResolvers<Finished>();
-    this.done = awaitedLater(promise);
-    this.#finish = resolve;
-    this.#fail = reject;
+    this.done = awaitedLater(this.#result.promise);
   }
 
   static in(room: SpoolRoom): SpooledBlob {
@@ -76,7 +71,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   complete(finished: Finished): void {
     this.#available = finished.size;
     this.#ended = "complete";
-    this.#finish(finished);
+    this.#result.resolve(finished);
     this.#changed.notify();
     void this.#closeIfUnused();
   }
@@ -84,7 +79,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   fail(reason: unknown): void {
     if (this.#ended !== "growing") return;
     this.#ended = "failed";
-    this.#fail(reason);
+    this.#result.reject(reason);
     this.#changed.notify();
     void this.#closeIfUnused();
   }
