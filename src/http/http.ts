@@ -145,7 +145,7 @@ export class Http {
           ? await this.#uploadThreads.exchange(route, raw, file)
           : await exchangeOver(this.#routes.connectionsOf(route), raw);
       this.#responded.add(url.origin);
-      this.#listen(throttle, startedMs, response);
+      this.#updateThrottle(throttle, startedMs, response);
       return { ...response, url, proxy };
     } catch (error) {
       signal?.throwIfAborted();
@@ -161,7 +161,7 @@ export class Http {
    * Throttles the host after a rate-limit response, for which GitHub also uses 403. Ignores a pause beyond the budget:
    * each request then fails with the host's own message.
    */
-  #listen(
+  #updateThrottle(
     throttle: HostThrottle,
     startedMs: number,
     { status, headers }: Pick<HttpResponse, "status" | "headers">,
