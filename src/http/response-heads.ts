@@ -35,11 +35,11 @@ export class ResponseHeads {
   }
 
   /**
-   * @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed. Bytes that
+   * @param to a response to CONNECT opens a tunnel: what follows its head is the tunnel's, and is not parsed. Bytes that
    * arrive with the head, such as a page, are dropped, as in Go: a TLS server does not speak first
    */
-  expect(isTunnel = false): void {
-    this.#isTunnel = isTunnel;
+  expect(to: "request" | "connect"): void {
+    this.#isTunnel = to === "connect";
     this.#state = "head";
   }
 

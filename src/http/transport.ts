@@ -138,7 +138,7 @@ class LenientClient extends Client {
     let hasResponse = false;
     return super.dispatch(options, {
       onRequestStart: (controller, context) => {
-        this.#heads?.expect();
+        this.#heads?.expect("request");
         handler.onRequestStart?.(controller, context);
       },
       onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),

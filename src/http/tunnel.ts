@@ -117,7 +117,7 @@ export async function connectThrough(
       insecureHTTPParser: true,
       maxHeaderSize: MAX_HEAD_BYTES,
     });
-    new ResponseHeads(socket).expect(true);
+    new ResponseHeads(socket).expect("connect");
     asked.end();
     const [response] = await once(asked, "connect");
     const status: number = response.statusCode;
