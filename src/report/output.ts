@@ -90,7 +90,7 @@ export class Output implements OutputSink {
   #drain(): void {
     this.#retry = undefined;
     try {
-      while (this.#hasBytes()) {
+      while (this.#refill()) {
         const taken = this.#target.write(this.#bytes, this.#start, this.#chunkBytes());
         if (taken === 0) {
           this.#retryLater();
@@ -107,7 +107,8 @@ export class Output implements OutputSink {
     }
   }
 
-  #hasBytes(): boolean {
+  /** Takes the next lines once the last ones are written. @returns false if there are none */
+  #refill(): boolean {
     if (this.#start === this.#bytes.length) {
       this.#bytes = Buffer.from(this.#nextLines.join(""));
       [this.#start, this.#nextLines, this.#nextBytes] = [0, [], 0];
