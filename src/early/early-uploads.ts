@@ -18,7 +18,7 @@ export interface EarlyUpload {
 export class EarlyUploads {
   readonly #repository: RegistryRepository;
   readonly #logger: Logger;
-  readonly #running = new Set<Running>();
+  readonly #running = new Set<RunningUpload>();
   #access: Promise<boolean> | undefined;
 
   constructor(repository: RegistryRepository, logger: Logger) {
@@ -27,7 +27,7 @@ export class EarlyUploads {
   }
 
   start(blob: GrowingBlob): EarlyUpload {
-    const running = new Running();
+    const running = new RunningUpload();
     this.#running.add(running);
     void this.#run(blob, running).finally(() => this.#running.delete(running));
     return running;
@@ -42,7 +42,7 @@ export class EarlyUploads {
     this.#repository.forgetBlobs();
   }
 
-  async #run(blob: GrowingBlob, running: Running): Promise<void> {
+  async #run(blob: GrowingBlob, running: RunningUpload): Promise<void> {
     const { signal } = running;
     try {
       if (!(await this.#mayPush(signal))) return;
@@ -75,7 +75,7 @@ export class EarlyUploads {
   }
 }
 
-class Running implements EarlyUpload {
+class RunningUpload implements EarlyUpload {
   readonly #stopped = new AbortController();
   sentBytes = 0;
   isFailing = false;
