@@ -63,12 +63,12 @@ const errorType = struct({ message: text });
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls, origin }: DockerHost): unknown {
   // An error of the request's own body.
   if (error instanceof Fault) return error;
-  const way = describeProxyOrLookup(new URL(origin), error);
-  if (way !== undefined)
-    return new Fault("EXPORT_DAEMON_UNREACHABLE", `failed to connect to the docker API at ${name}: ${way.text}`, {
+  const failure = describeProxyOrLookup(new URL(origin), error);
+  if (failure !== undefined)
+    return new Fault("EXPORT_DAEMON_UNREACHABLE", `failed to connect to the docker API at ${name}: ${failure.text}`, {
       destination: name,
       cause: error,
-      hint: way.hint,
+      hint: failure.hint,
     });
   if (tls !== undefined && isCoded(error)) {
     const fault = tlsFault(error, name);

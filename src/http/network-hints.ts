@@ -52,7 +52,7 @@ export function networkHint(
 ): string | undefined {
   if (error instanceof ProxyRefusal) return refusalHint(error, url);
   if (failure === undefined) {
-    const certificate = certificateHint(code, error, url.host, REGISTRY_WAYS_OUT);
+    const certificate = certificateHint(code, error, url.host, REGISTRY_ADVICE);
     return certificate ?? registryHint(code, url, error, opened);
   }
   const { proxy, step } = failure;
@@ -61,12 +61,12 @@ export function networkHint(
   return certificateHint(code, error, `the proxy ${proxy}`) ?? proxyHint(code, error, proxy);
 }
 
-const REGISTRY_WAYS_OUT = ", or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES)";
+const REGISTRY_ADVICE = ", or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES)";
 
-/** @param waysOut further advice if the authority is unknown */
-export function certificateHint(code: string, error: unknown, server: string, waysOut = ""): string | undefined {
+/** @param advice on an unknown authority, besides adding its CA */
+export function certificateHint(code: string, error: unknown, server: string, advice = ""): string | undefined {
   if (!isBadCertificate(error)) return undefined;
-  if (isUntrusted(code)) return untrustedHint(error, server, waysOut);
+  if (isUntrusted(code)) return untrustedHint(error, server, advice);
   if (code === "CERT_NOT_YET_VALID")
     return `Set the clock of this machine, or give ${server} a certificate that is valid already.`;
   if (code === "CERT_HAS_EXPIRED") return `Renew the certificate of ${server}, or set the clock of this machine.`;
@@ -77,11 +77,11 @@ export function certificateHint(code: string, error: unknown, server: string, wa
   return `Replace the certificate of ${server}, or that of its CA: the message says what is wrong with it.`;
 }
 
-function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, server: string, waysOut: string): string {
+function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, server: string, advice: string): string {
   const name = issuer === undefined ? "" : ` (${issuer})`;
   return [
     unreadRoots && hintLine`${unreadRoots}.`,
-    `Add the CA of ${server}${name} with SSL_CERT_FILE${waysOut}.`,
+    `Add the CA of ${server}${name} with SSL_CERT_FILE${advice}.`,
     isWithoutIssuer && `If that is an intermediate CA, let ${server} send its certificate, too.`,
   ]
     .filter(Boolean)
