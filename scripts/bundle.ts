@@ -131,7 +131,8 @@ export async function bundle(
   const { output } = await made.write({
     dir: directory,
     format: "cjs",
-    minify: true,
+    // Node.js prints the line of an uncaught error before the error: without line breaks, thousands of characters.
+    minify: { compress: true, mangle: true, codegen: { removeWhitespace: false } },
     codeSplitting: !isWhole,
     entryFileNames: ({ name }) => (name === "worker" ? "worker.js" : `${name}.cjs`),
     chunkFileNames: "chunk-[name].cjs",

@@ -33,10 +33,9 @@ export class Fault extends Error {
   readonly exitCode: number | undefined;
   /** How to resolve it, in the imperative. */
   readonly hint: string | undefined;
-  /** Without the hint that every fault of this code has. @internal */
-  readonly ownHint: string | undefined;
   /** The registry, repository, path or image concerned. */
   readonly destination: string | undefined;
+  readonly #ownHint: string | undefined;
 
   constructor(code: FaultCode, message: string, details: FaultDetails = {}) {
     super(printableLine(withoutSecrets(message)), details.cause === undefined ? undefined : { cause: details.cause });
@@ -44,9 +43,14 @@ export class Fault extends Error {
     this.code = code;
     this.exitCode = details.exitCode ?? CODES[code].exitCode;
     const hint = shortageHint(details.cause) ?? details.hint ?? systemHint(details.cause);
-    this.ownHint = hint === undefined ? undefined : printable(withoutSecrets(hint));
-    this.hint = this.ownHint ?? CODES[code].hint;
+    this.#ownHint = hint === undefined ? undefined : printable(withoutSecrets(hint));
+    this.hint = this.#ownHint ?? CODES[code].hint;
     this.destination = details.destination;
+  }
+
+  /** Without the hint that every fault of this code has. @internal */
+  get ownHint(): string | undefined {
+    return this.#ownHint;
   }
 
   /** A fault of the same class, code, hint and destination with another message and this one as its cause. @internal */

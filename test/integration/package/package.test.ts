@@ -61,6 +61,18 @@ describe("a project that installs the package", () => {
     expect(run(process.execPath, ["use.cjs"])).toMatch(/^EXPORT_\w+\n$/);
   });
 
+  test("is shown the message, code and hint of an uncaught failure once, and no minified code", () => {
+    const source =
+      'import { exportImages } from "tandem"; await exportImages({ images: ["registry.example/app"] }).result;';
+    writeFileSync(join(project, "uncaught.mjs"), source);
+    const { stderr } = spawnSync(process.execPath, ["uncaught.mjs"], { cwd: project, env, encoding: "utf8" });
+    const [shown = "", ...causes] = stderr.split("[cause]");
+    expect(shown).toContain("Fault: failed to resolve inputs: ");
+    expect(shown.match(/Run the analyzer first/g)).toHaveLength(1);
+    expect(causes.length).toBeGreaterThan(0);
+    expect(stderr.split("\n").filter((line) => line.length > 500)).toEqual([]);
+  });
+
   test("compiles against its declarations, with libraries checked", () => {
     const source = `
       import { type ExportEvent, type ExportOptions, exportImages, Fault } from "tandem";
