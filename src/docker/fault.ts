@@ -17,6 +17,10 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Fault && (error.code === DOCKER_NOT_FOUND || error.code === REFUSED);
 }
 
+export function isForbidden(error: unknown): boolean {
+  return isSystemError(error, "EACCES", "EPERM");
+}
+
 /** The connection failed, or broke before the daemon responded. */
 export function isDisconnection(fault: Fault): boolean {
   return DISCONNECTIONS.has(fault.code);
@@ -32,6 +36,9 @@ const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
 /** Docker's response to a path outside its API (moby's `pageNotFoundError`). */
 const NO_ROUTE = "page not found";
+
+/** moby's `versionUnsupportedError`: without DOCKER_API_VERSION the daemon's version is used. */
+const WRONG_VERSION = /^client version \S+ is too (?:new|old)/;
 
 /**
  * Worded like Docker's own client. It follows no redirect, because a POST would become a GET.
@@ -49,11 +56,13 @@ export function dockerResponseFault(status: number, body: string, host: string):
   const plain = response.ok ? "" : body.trim();
   const problem = message || plain || `API returned a ${status} but provided no error-message`;
   const isMissing = status === 404 && message !== "" && message !== NO_ROUTE;
+  const isOtherApi = status === 404 && !isMissing;
   return new Fault(isMissing ? DOCKER_NOT_FOUND : REFUSED, `Error response from daemon: ${problem}`, {
     destination: host,
-    hint:
-      status === 404 && !isMissing
-        ? "Check DOCKER_HOST and DOCKER_API_VERSION: this answer is not one of a Docker API."
+    hint: isOtherApi
+      ? "Check DOCKER_HOST and DOCKER_API_VERSION: this answer is not one of a Docker API."
+      : WRONG_VERSION.test(message)
+        ? "Set DOCKER_API_VERSION to a version that the daemon supports, or unset it."
         : undefined,
   });
 }
@@ -82,7 +91,7 @@ export function dockerNetworkFault(error: unknown, { name, socketPath, tls, orig
       `the connection to the docker API at ${name} broke: ${reason}`,
       destination,
     );
-  if (error.code === "EACCES" || error.code === "EPERM")
+  if (isForbidden(error))
     return new Fault(
       "EXPORT_DAEMON_DENIED",
       `permission denied while trying to connect to the docker API at ${name}`,

@@ -7,6 +7,7 @@ import { openRoute } from "../http/routes.ts";
 import { type TlsSettings, tlsSettings, trustedAuthorities } from "../http/tls.ts";
 import { Connections } from "../http/transport.ts";
 import type { Environment } from "../process/environment.ts";
+import { isForbidden } from "./fault.ts";
 import type { DockerHost } from "./host.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -38,11 +39,11 @@ export class DockerSockets {
     } catch (error) {
       for (const socket of opened) socket.destroy();
       const reason = isSystemError(error) ? `connect: ${goErrnoText(error)}` : messageOf(error);
-      throw new Fault(
-        "EXPORT_DAEMON_UNREACHABLE",
-        `failed to connect to docker socket: dial unix ${host.socketPath}: ${reason}`,
-        { destination: host.name, cause: error },
-      );
+      const code = isForbidden(error) ? "EXPORT_DAEMON_DENIED" : "EXPORT_DAEMON_UNREACHABLE";
+      throw new Fault(code, `failed to connect to docker socket: dial unix ${host.socketPath}: ${reason}`, {
+        destination: host.name,
+        cause: error,
+      });
     }
   }
 

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -258,4 +260,23 @@ describe("a process that may not become the user of the build says who it is", (
     ]);
     expect(run.stderr).toContain(`ERROR: failed to exec as user ${ids}: operation not permitted\n${advice}`);
   });
+});
+
+test.skipIf(!isRoot)("a user who may not open root's docker socket is told who may", async () => {
+  const { scene } = await open();
+  chmodSync(scene.output.root, 0o755);
+  const directory = tempTree();
+  chmodSync(directory, 0o755);
+  const socket = join(directory, "docker.sock");
+  await using server = createServer();
+  server.listen(socket);
+  await once(server, "listening");
+  chmodSync(socket, 0o600);
+  const user = ["--reuid", "1000", "--regid", "1000", "--clear-groups"];
+  const args = [...user, EXPORTER, ...flagsFor(scene.output), "-uid", "1000", "-gid", "1000", "-daemon", "app"];
+  const run = await startProgram("setpriv", args, { DOCKER_HOST: `unix://${socket}` }).ended;
+  expect(run.exitCode).toBe(1);
+  expect(run.stderr).toContain(
+    `ERROR: failed to initialize docker client: failed to connect to docker socket: dial unix ${socket}: connect: permission denied\nA socket of root is opened before the exporter becomes the user of -uid: start as root or as a member of its group.`,
+  );
 });

@@ -111,3 +111,12 @@ test.each([
   expect(fault).toMatchObject({ code, message: `Error response from daemon: ${message}` });
   expect(fault.hint?.includes("DOCKER_HOST")).toBe(code === "EXPORT_DAEMON_REFUSED");
 });
+
+test.each([
+  ["new", "Maximum"],
+  ["old", "Minimum"],
+])("a client version that is too %s is corrected in DOCKER_API_VERSION", (flaw, limit) => {
+  const message = `client version 1.99 is too ${flaw}. ${limit} supported API version is 1.41`;
+  const { hint } = dockerResponseFault(400, JSON.stringify({ message }), name);
+  expect(hint).toBe("Set DOCKER_API_VERSION to a version that the daemon supports, or unset it.");
+});
