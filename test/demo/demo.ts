@@ -50,7 +50,7 @@ async function exportOnce(
   const flags = [...flagsFor(output), "-cache-image", cache, "-events", events];
   const run = await runExporter([...flags, ...(mode === "parallel" ? ["-parallel"] : []), app]);
   console.log(run.stdout.trimEnd().replace(/^/gm, `  ${mode} | `));
-  console.log(run.stderr.replace(MISSING_SBOMS, ""));
+  console.log(run.stderr.replace(MISSING_SBOMS, "").trimEnd());
   if (run.exitCode !== 0) throw new Error(`the exporter ended with exit code ${run.exitCode}`);
   return { mode, run, events: readEvents(events), app, cache };
 }
@@ -59,6 +59,7 @@ const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 const seconds = (ms: number | undefined): string => (ms === undefined ? "-" : `${(ms / 1000).toFixed(2)} s`);
 
 function showLayers({ mode, events }: Export): void {
+  const uploads = events.filter((event) => event.event === "upload-done");
   const rows = events.flatMap((event) =>
     event.event === "layer"
       ? [
@@ -66,13 +67,13 @@ function showLayers({ mode, events }: Export): void {
             event.id,
             megabytes(event.tarSize),
             event.size === undefined ? "-" : megabytes(event.size),
-            event.images === 2 ? "app + cache" : "one",
+            [...new Set(uploads.flatMap(({ layer, image }) => (layer === event.id ? [image] : [])))].join(" + "),
             ...[event.reads, event.hashes, event.compressions, event.uploads].map(String),
           ],
         ]
       : [],
   );
-  console.log(`\nLayers, exported in ${mode}:`);
+  console.log(`Layers, exported in ${mode}:`);
   console.log(table(["layer", "tar MB", "blob MB", "image", "read", "hashed", "compressed", "uploaded"], rows));
 }
 
@@ -104,10 +105,10 @@ async function main(args: readonly string[]): Promise<void> {
     const parallel = await exportOnce("parallel", output, hosts);
     showLayers(parallel);
     showTimes([series, parallel]);
-    console.log("\nPulling the images back and computing every digest and diffID anew:");
+    console.log("\nPulling the images back and computing every digest and diffID again:");
     for (const image of [series.app, series.cache, parallel.app, parallel.cache]) {
       const { digest, layers } = await verifyImage(image);
-      console.log(`  ${image}@${digest}: ${layers.length} layers, all right`);
+      console.log(`  ${image}@${digest}: ${layers.length} layers, verified`);
     }
   } finally {
     for (const registry of registries) await registry[Symbol.asyncDispose]();
