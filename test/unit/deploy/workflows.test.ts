@@ -11,7 +11,7 @@ const files = globSync(".github/workflows/*.yml", { cwd: ROOT }).sort();
 const actionlint = findProgram("actionlint", "ACTIONLINT");
 if (actionlint === undefined)
   console.warn(
-    "actionlint is not installed: go install github.com/rhysd/actionlint/cmd/actionlint, its path in ACTIONLINT",
+    "The test with actionlint is skipped: it is not installed (go install github.com/rhysd/actionlint/cmd/actionlint, its path in ACTIONLINT)",
   );
 
 const runs = z.object({
