@@ -82,7 +82,7 @@ function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, serv
   return [
     unreadRoots && hintLine`${unreadRoots}.`,
     `Add the CA of ${server}${name} with SSL_CERT_FILE${advice}.`,
-    isWithoutIssuer && `If that is an intermediate CA, let ${server} send its certificate, too.`,
+    isWithoutIssuer && `If that is an intermediate CA, configure ${server} to send its certificate as well.`,
   ]
     .filter(Boolean)
     .join(" ");
@@ -117,7 +117,7 @@ function registryHint(code: string, url: URL, error: unknown, proxy: URL | undef
   if (BROKEN.has(code)) return brokenHint(url.host);
   if (SILENT.has(code) || (NOT_CONNECTED.has(code) && isConnected(error))) return silentHint(url.host);
   if (NOT_CONNECTED.has(code))
-    return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
+    return `Check that ${url.host} is up, and that the proxy settings are right (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
   const hint = isPlainHttp(code) ? undefined : tlsHint(code, error, url.host);
   if (hint !== undefined) return hint;
   // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
