@@ -45,9 +45,9 @@ export async function askCredentialHelper(
     throw failed(describeExit(exitCode));
   }
   const answer = decodeFirst(reply, helperReply);
-  if (!answer.ok) throw failed(`its answer cannot be read: ${answer.problem}`);
+  if (!answer.ok) throw failed(`its output cannot be read: ${answer.problem}`);
   const { Username: username, Secret: secret } = answer.value;
-  if ((username === "") !== (secret === "")) throw failed("its answer has not both Username and Secret");
+  if ((username === "") !== (secret === "")) throw failed("its output lacks Username or Secret");
   const fields = username === "<token>" ? { identityToken: secret } : { username, password: secret };
   const renew = () => askCredentialHelper(name, key, environment, undefined, timeoutMs);
   return new Credentials(fields, { renew, isAmbient: false });

@@ -144,7 +144,7 @@ export async function openBuildpackFile(path: ByteString): Promise<FileHandle> {
   if (!(await file.stat()).isFIFO()) return file;
   await file.close();
   throw new Fault("EXPORT_INPUT_READ", `open ${fromByteString(path)}: it is a FIFO, not a regular file`, {
-    hint: "Let the buildpack that made it write a regular file.",
+    hint: "Change the buildpack that made it to write a regular file.",
   });
 }
 
@@ -157,7 +157,7 @@ async function readBytes(path: ByteString, openFile: OpenFile): Promise<Uint8Arr
       "EXPORT_INPUT_READ",
       `read ${fromByteString(path)}: it has ${size} bytes, more than ${MAX_TOML_BYTES}`,
       {
-        hint: "Let the buildpack or platform that wrote it keep large data in files of a layer.",
+        hint: "Change the buildpack or platform that wrote it to keep large data in files of a layer.",
       },
     );
   } catch (error) {

@@ -56,7 +56,7 @@ export async function resolveCreate(
       "parse arguments",
       argumentFault(
         `received ${length} arguments, but expected 1`,
-        "Name one image behind the flags; give it further names with -tag.",
+        "Name one image after the flags; add further names with -tag.",
       ),
       EXIT_CODES.invalidArgs,
     );

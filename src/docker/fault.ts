@@ -60,7 +60,7 @@ export function dockerResponseFault(status: number, body: string, host: string):
   return new Fault(isMissing ? DOCKER_NOT_FOUND : REFUSED, `Error response from daemon: ${problem}`, {
     destination: host,
     hint: isOtherApi
-      ? "Check DOCKER_HOST and DOCKER_API_VERSION: this answer is not one of a Docker API."
+      ? "Check DOCKER_HOST and DOCKER_API_VERSION: the response is not from a Docker API."
       : WRONG_VERSION.test(message)
         ? "Set DOCKER_API_VERSION to a version that the daemon supports, or unset it."
         : undefined,

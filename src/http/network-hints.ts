@@ -106,7 +106,7 @@ function registryHint(code: string, url: URL, error: unknown, proxy: URL | undef
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
   if (code === "HPE_INVALID_TRANSFER_ENCODING")
-    return `Let ${url.host}, or the load balancer in front of it, use no transfer coding but chunked.`;
+    return `Configure ${url.host}, or the load balancer in front of it, to use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   const isBroken = BROKEN.has(code) || SILENT.has(code) || NOT_CONNECTED.has(code);

@@ -16,7 +16,7 @@ export function argumentFault(message: string, hint?: string): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message, { hint });
 }
 
-const NAME_IMAGE = "Name the image to export behind the flags, e.g. registry.example.com/team/app:1.0.";
+const NAME_IMAGE = "Name the image to export after the flags, e.g. registry.example.com/team/app:1.0.";
 
 /** Without the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;

@@ -91,7 +91,7 @@ export class RegistryClient {
     const { destination } = error;
     if (isOnRegistry(new URL(`${scheme}//${destination}`), registry, scheme)) throw error;
     throw error.fromElsewhere(
-      `${registry} refers to ${destination}: if it should not, correct its external address, or let the proxy in front of it pass on Host and X-Forwarded-Proto.`,
+      `${registry} refers to ${destination}: if it should not, correct its external address, or configure the proxy in front of it to pass on Host and X-Forwarded-Proto.`,
     );
   }
 

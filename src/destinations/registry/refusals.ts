@@ -88,7 +88,7 @@ function advice(error: RegistryFault, { repository, what, isOverwrite = false }:
   const { name, registry } = repository;
   const host = error.isElsewhere ? (error.destination ?? registry) : registry;
   if (status === 301 || status === 302 || status === 303)
-    return `Push to the address that ${registry} redirects to, or let it answer with 307 or 308, which keep the method of a request.`;
+    return `Push to the address that ${registry} redirects to, or configure it to answer with 307 or 308, which keep the method of a request.`;
   if (status === 413 || codes.includes("SIZE_INVALID"))
     return `${host}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;
   if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(describe(error))))

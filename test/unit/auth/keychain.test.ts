@@ -352,7 +352,7 @@ describe("a helper program", () => {
     ["fails", "echo s3cret; exit 3", /exit status 3$/],
     ["lacks a program", "exec no-such-program", /exit status 127: a program that it needs is not found$/],
     ["answers nonsense", "echo s3cret", /cannot be read: not JSON: [^:]+$/],
-    ["answers something else", `echo '{"secret":"s3cret"}'`, /not both Username and Secret$/],
+    ["answers something else", `echo '{"secret":"s3cret"}'`, /lacks Username or Secret$/],
   ])("that %s counts as no credentials", async (_name, script, reason) => {
     const environment = script === "" ? { PATH: home } : await helper("bad", script);
     await put(".docker/config.json", { credsStore: "bad" });

@@ -114,7 +114,7 @@ test.each([
   for (const method of ["GET", "HEAD"] as const)
     expect(await rejectionOf(read(client(), requestTo(server, method)))).toMatchObject({
       message: expect.stringContaining(`": net/http: HTTP/1.x transport connection broken: ${text}`),
-      hint: `Let ${server.host}, or the load balancer in front of it, use no transfer coding but chunked.`,
+      hint: `Configure ${server.host}, or the load balancer in front of it, to use no transfer coding but chunked.`,
       isTemporary: true,
     });
 });
