@@ -85,7 +85,7 @@ interface CacheImage {
   readonly isCorrupt: boolean;
 }
 
-const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
+const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_(?:DIGEST|NO_PLATFORM))/;
 
 /**
  * The cache as an image (docs/compatibility.md#cache-image). Blobs are pushed as soon as they are compressed. Layers

@@ -25,6 +25,7 @@ import {
   type UnsavedImage,
   warnInvalidEpoch,
 } from "../destination.ts";
+import { NO_PLATFORM } from "./images.ts";
 import { type NamesByRepository, type PushedApp, pushApp, type StartedPush, startPush } from "./push.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import { isPushFault } from "./refusals.ts";
@@ -96,6 +97,7 @@ export class RegistryApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (isUnreadable(error)) return error;
+      if (error instanceof Fault && error.code === NO_PLATFORM) return undefined;
       throw failTo("create new app image", error);
     }
   }

@@ -31,7 +31,7 @@ export interface RegistryImage {
   readonly configBytes: Buffer;
 }
 
-const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
+export const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 
 /**
  * Opens an image: its manifest, selected from an index by platform, and its config, both verified
@@ -71,6 +71,7 @@ export async function openImage(
   }
 }
 
+/** @throws Fault with the code {@link NO_PLATFORM} for an index without the platform */
 export async function findImage(
   connection: Connection,
   reference: Reference,
@@ -81,8 +82,7 @@ export async function findImage(
     return await openImage(connection, reference, platform, work, true);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const isMissing = error.code === NOT_FOUND || error.code === NO_PLATFORM || isStructured401(error.cause);
-    if (isMissing) return undefined;
+    if (error.code === NOT_FOUND || isStructured401(error.cause)) return undefined;
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import { OPEN_ACCESS } from "../../support/images/registry-access.ts";
 import { putBlob } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { testImage, testIndex } from "../../support/registry/test-image.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
 
@@ -186,4 +187,17 @@ test.for(DAMAGES)("a cache image that $what counts as corrupt", async (damage) =
   expect(run.stdout).toContain(`Ignoring cache image "${scene.cacheImage}" because it was corrupt`);
   expect(await verifyImage(scene.cacheImage)).toEqual(cache);
   expect(layerWork(run.events).maven?.reads).toBe(1);
+});
+
+test("an index without this platform counts as a corrupt cache image, and as no previous image", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.openSmall(registry);
+  const index = testIndex([{ architecture: "none", bytes: testImage([]).manifest.bytes }]);
+  const put = { method: "PUT", headers: { "content-type": index.mediaType }, body: new Uint8Array(index.bytes) };
+  for (const name of ["cache", "app"])
+    await OPEN_ACCESS.send(`${OPEN_ACCESS.repositoryUrl(`${registry.host}/${name}`)}/manifests/latest`, put);
+  writeAnalyzed(scene.output, scene.runImage, `[image]\nreference = "${registry.host}/app@${index.digest}"\n`);
+  const run = await scene.export();
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(run.stdout).toContain(`Ignoring cache image "${scene.cacheImage}" because it was corrupt`);
 });
