@@ -50,12 +50,14 @@ export async function findImage(path: string): Promise<LayoutImage | undefined> 
   }
 }
 
+const OF_REGISTRY = " If that is an image of a registry, run the analyzer with -layout, or leave out -layout here.";
+
 export async function openImage(path: string): Promise<LayoutImage> {
   const image = await findImage(path);
   if (image !== undefined) return image;
   throw new Fault("EXPORT_LAYOUT_MISSING", `no OCI layout at ${path}`, {
     destination: path,
-    hint: hintLine`Check the path: there is no ${join(path, "index.json")}.`,
+    hint: hintLine`Check the path: there is no ${join(path, "index.json")}.${posix.isAbsolute(path) ? "" : OF_REGISTRY}`,
   });
 }
 

@@ -328,4 +328,12 @@ describe("a run image that cannot be opened", () => {
       "ERROR: failed to parsing run image reference: identifier run/image:latest does not have the format '[path]@[digest]'\n",
     );
   });
+
+  test("because it is in a registry", async () => {
+    const scene = await LayoutScene.open();
+    writeAnalyzed(scene.output, `reg.example/run@sha256:${"0".repeat(64)}`);
+    const result = await scene.export("app");
+    expect(result).toMatchObject({ exitCode: 1 });
+    expect(result.stderr).toMatch(/there is no reg\.example\/run\/index\.json\. .* run the analyzer with -layout, or/);
+  });
 });
