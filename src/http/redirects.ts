@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
+import { toByteString } from "../go/byte-string.ts";
 import { addressOf, familyOf } from "./address.ts";
 import { discard } from "./body.ts";
 import { redactUrl } from "./faults.ts";
@@ -97,7 +98,9 @@ export async function exchangeFollowing(http: Http, request: HttpRequest, rules:
   for (let redirects = 0; ; redirects += 1) {
     registerLogin(url);
     const authorization = rules.authorizationFor(url) ?? authorizationIn(url);
-    const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
+    // Go sends UTF-8; undici sends a byte for each character, and refuses others.
+    const own = authorization === undefined ? {} : { authorization: toByteString(authorization) };
+    const headers = { ...request.headers, ...own };
     const response = await http.exchange({ ...request, url, headers }, rules.isInsecure);
     const location = headerOf(response, "location");
     if (location === undefined || !(isReading ? READING : REPEATING).has(response.status)) return response;

@@ -15,7 +15,7 @@ const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;
 const HOSTS = ["reg.example", "cdn.example"];
 
 /** `https://reg.example` and `https://cdn.example` on one server. @param answer to all but `/v2/` */
-async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
+async function open(answer: (request: ReceivedRequest) => ScriptedReply, credentials = JANE) {
   const authority = new CertificateAuthority();
   const server = await ScriptedServer.start(
     (request) => (request.url.pathname === "/v2/" ? { body: "" } : answer(request)),
@@ -33,7 +33,7 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
     await http.close();
     for (const running of [proxy, server]) await running[Symbol.asyncDispose]();
   });
-  const client = new RegistryClient({ http, registry: "reg.example", isInsecure: false }, () => JANE);
+  const client = new RegistryClient({ http, registry: "reg.example", isInsecure: false }, () => credentials);
   const get = (method: "GET" | "PATCH" = "GET") =>
     client.send({ method, target: "/v2/a/blobs/b", scopes: [], expected: [200], priority: 0 });
   const seen = () =>
@@ -44,6 +44,13 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
 const to = (location: string, status = 307): ScriptedReply => ({ status, headers: { location }, body: "" });
 
 describe("credentials", () => {
+  test("are sent in UTF-8", async () => {
+    const { get, seen } = await open(() => ({ body: "" }), new Credentials({ registryToken: "tök語n" }));
+    await get();
+    const token = Buffer.from("tök語n").toString("latin1");
+    expect(seen()).toEqual([`reg.example/v2/a/blobs/b Bearer ${token}`]);
+  });
+
   test("are sent on the registry's own host only", async () => {
     const { get, seen } = await open(({ url, headers }) => {
       if (headers.host === "cdn.example") return { body: "" };
