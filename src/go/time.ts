@@ -1,8 +1,6 @@
 import type { TomlDate } from "smol-toml";
 import { Fault } from "../errors/fault.ts";
 
-const MS_A_MINUTE = 60_000;
-
 const YEAR_OUT_OF_RANGE =
   "json: error calling MarshalJSON for type v1.Time: Time.MarshalJSON: year outside of range [0,9999]";
 
@@ -49,7 +47,10 @@ function offsetDateTime(written: string): string {
  */
 export function goUnixTime(seconds: bigint): string {
   const instant = new Date(Number(seconds) * 1000);
-  const shifted = new Date(instant.getTime() - instant.getTimezoneOffset() * MS_A_MINUTE);
+  // getTimezoneOffset() drops the seconds that offsets had until 1972.
+  const shifted = new Date(instant);
+  shifted.setUTCFullYear(instant.getFullYear(), instant.getMonth(), instant.getDate());
+  shifted.setUTCHours(instant.getHours(), instant.getMinutes(), instant.getSeconds());
   const year = shifted.getUTCFullYear();
   if (Number.isNaN(year) || year < 0 || year > 9999) throw new Fault("EXPORT_IMAGE_TIME", YEAR_OUT_OF_RANGE);
   return `${shifted.toISOString().slice(0, 19)}${localOffset(instant)}`;

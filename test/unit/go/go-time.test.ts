@@ -11,6 +11,8 @@ describe("goUnixTime", () => {
     ["UTC", -1n, "1969-12-31T23:59:59Z"],
     ["America/New_York", 1700000000n, "2023-11-14T17:13:20-05:00"],
     ["Asia/Kolkata", 1700000000n, "2023-11-15T03:43:20+05:30"],
+    ["Africa/Monrovia", 0n, "1969-12-31T23:15:30-00:44"],
+    ["Asia/Kolkata", -3000000000n, "1874-12-08T00:01:10+05:21"],
   ])("in %s formats %d", (zone, seconds, expected) => {
     expect(inTimeZone(zone, () => goUnixTime(seconds))).toBe(expected);
   });
