@@ -168,6 +168,18 @@ describe("opening an image", () => {
     expect(scene.server.count("GET", MANIFESTS)).toBe(6);
   });
 
+  test("refuses an image of schema 1, whose digest leaves out its signatures, by its kind", async () => {
+    await using scene = await PushScene.open();
+    const reference = parseReference(`${scene.repository.name}@${digestOf(Buffer.from("without signatures"))}`);
+    const mediaType = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    const answer = { status: 200, headers: { "content-type": mediaType }, body: '{"schemaVersion":1}' };
+    scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
+    expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK))).toMatchObject({
+      code: "EXPORT_IMAGE_MANIFEST",
+      message: expect.stringContaining(`unsupported MediaType: "${mediaType}", see https://`),
+    });
+  });
+
   test.each(["manifest of an index", "config"])(
     "does not doubt the image's name if its %s is missing",
     async (part) => {

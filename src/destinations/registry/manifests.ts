@@ -50,6 +50,8 @@ const ACCEPT = [
   OCI_INDEX,
 ].join(",");
 
+const SCHEMA_1_ISSUE = "see https://github.com/google/go-containerregistry/issues/377";
+
 /** A manifest or an index as it is sent. */
 export interface RawManifest {
   readonly digest: Digest;
@@ -102,6 +104,10 @@ export async function getManifest(connection: Connection, identifier: string, wo
     },
     MAX_MANIFEST_BYTES,
   );
+  const mediaType = (headerOf({ headers }, "content-type") ?? "").split(";", 1)[0]?.trim() ?? "";
+  // Its digest leaves out its signatures.
+  if (mediaType === DOCKER_MANIFEST_V1 || mediaType === DOCKER_MANIFEST_V1_SIGNED)
+    throw new Fault("EXPORT_IMAGE_MANIFEST", `unsupported MediaType: "${mediaType}", ${SCHEMA_1_ISSUE}`);
   const digest = digestOf(bytes);
   if (isSha256(identifier) && digest !== identifier)
     throw new Fault(
@@ -109,8 +115,7 @@ export async function getManifest(connection: Connection, identifier: string, wo
       `manifest digest: "${digest}" does not match requested digest: "${identifier}" for "${connection.repository.name}@${identifier}"`,
       { destination: connection.repository.name },
     );
-  const mediaType = (headerOf({ headers }, "content-type") ?? "").split(";", 1)[0] ?? "";
-  return { digest, mediaType: mediaType.trim(), bytes };
+  return { digest, mediaType, bytes };
 }
 
 export async function putManifest(
