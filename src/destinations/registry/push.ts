@@ -66,7 +66,9 @@ export async function pushApp(push: AppPush, names: NamesByRepository, signal: A
   if (first === undefined) return { results: [], missing: new Map() };
   const added = push.layers.map((layer) => layer.added);
   const own = await pushTo(first, push, signal, () => Promise.all([push.started.blobs, push.base.added, ...added]));
-  const copied = others.map((other) => pushTo(other, push, signal, () => copyBlobs(push, first[0], other[0], signal)));
+  // A repository that lacks blobs may also refuse to be read.
+  const source = own[1].some(({ outcome }) => outcome === "incomplete") ? undefined : first[0];
+  const copied = others.map((other) => pushTo(other, push, signal, () => copyBlobs(push, source, other[0], signal)));
   const pushed = [own, ...(await Promise.all(copied))];
   return { results: pushed.flatMap(([, results]) => results), missing: missingFrom(pushed, push.image) };
 }
@@ -102,14 +104,16 @@ async function pushTo(
 
 async function copyBlobs(
   { image, base, layers, monitor }: AppPush,
-  first: RegistryRepository,
+  source: RegistryRepository | undefined,
   repository: RegistryRepository,
   signal: AbortSignal,
 ): Promise<void> {
   const work = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
   const own = image.layers.slice(base.layers.length);
   const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
-    content.kind === "made" ? { kind: "existing", descriptor, from: first, otherwise: content } : content;
+    content.kind === "made" && source !== undefined
+      ? { kind: "existing", descriptor, from: source, otherwise: content }
+      : content;
   await Promise.all([
     repository.putBytes(image.configBytes, work),
     pushBaseLayers(base.layers, base.from, repository, { monitor, signal }),

@@ -53,16 +53,19 @@ describe("a name that fails", () => {
     expect(registry.manifests.find("cache", "latest")).toBeUndefined();
   });
 
-  test.each<[string, Reply, string]>([
-    ["refuses uploads", refusal(403, "DENIED", "no"), "POST http://HOST/v2/app/blobs/uploads/"],
-    ["opens uploads nowhere", { status: 202 }, "HOST: missing Location header]"],
-  ])("because its whole repository %s, after it was asked, does not hinder another", async (_, answer, cause) => {
+  const denied = refusal(403, "DENIED", "no");
+  test.each<[string, readonly string[], Reply, string]>([
+    ["refuses uploads", ["POST"], denied, "POST http://HOST/v2/app/blobs/uploads/"],
+    ["opens uploads nowhere", ["POST"], { status: 202 }, "HOST: missing Location header]"],
+    ["refuses bytes and reads", ["PATCH", "GET"], denied, "PATCH http://HOST/v2/app/blobs/uploads/"],
+  ])("because its repository %s, after it was asked, does not hinder another", async (_, methods, answer, cause) => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
-    const target = /\/v2\/app\/blobs\/uploads\//;
+    const target = /\/v2\/app\/blobs\//;
     // The first upload is the check of push access.
     const when = () => registry.count("POST", target) > 1;
-    registry.faults.add({ method: "POST", target, when, times: Number.POSITIVE_INFINITY, action: { answer } });
+    for (const method of methods)
+      registry.faults.add({ method, target, when, times: Number.POSITIVE_INFINITY, action: { answer } });
     const other = `${registry.host}/other:v2`;
     const run = await scene.export({ images: [scene.appImage, other] });
     expect(run.exitCode).toBe(62);
