@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { posix } from "node:path";
 import { LIFECYCLE_DIR_ENV, lifecycleDirectory } from "../build-output/launcher-release.ts";
 import { failTo } from "../errors/fault.ts";
@@ -26,6 +26,7 @@ export function findLifecycle(program: string, env: Environment, cwd: string): L
 function checkProgram(phase: Phase, path: string): void {
   try {
     accessSync(path, constants.X_OK);
+    if (statSync(path).isDirectory()) throw new Error("is a directory");
   } catch (error) {
     const fault = pathFault("EXPORT_ARGS_LIFECYCLE", "access", path, error, {
       hint:

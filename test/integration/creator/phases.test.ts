@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { NO_CACHE } from "../../../src/inputs/settings.ts";
@@ -289,13 +289,17 @@ describe("a failure", () => {
     });
   });
 
-  test("a phase that is missing is named before any runs", async () => {
+  test.each([
+    ["is missing", () => undefined, "no such file or directory"],
+    ["is a directory", mkdirSync, "is a directory"],
+  ])("a phase that %s is named before any runs", async (_, replace, reason) => {
     const build = await FakeBuild.open();
     const builder = join(build.lifecycle, "builder");
     rmSync(builder);
+    replace(builder);
     const run = await build.create();
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain(`failed to find the builder: access ${builder}: no such file or directory\n`);
+    expect(run.stderr).toContain(`failed to find the builder: access ${builder}: ${reason}\n`);
     expect(run.stderr).toContain("CNB_LIFECYCLE_DIR");
     expect(build.called).toEqual([]);
   });
