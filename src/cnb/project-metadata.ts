@@ -1,4 +1,4 @@
-import { withContext } from "../errors/fault.ts";
+import { withContext, withDefaultHint } from "../errors/fault.ts";
 import { goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import type { FreeValue } from "./lifecycle-metadata.ts";
 
@@ -26,6 +26,9 @@ export function projectMetadataLabel({ source }: ProjectMetadata): string {
       }),
     );
   } catch (error) {
-    throw withContext("parse project metadata", error);
+    throw withDefaultHint(
+      withContext("parse project metadata", error),
+      "Correct project-metadata.toml, or report the platform that wrote it: JSON has no nan and no inf.",
+    );
   }
 }

@@ -250,8 +250,8 @@ export const CODES = {
     "Leave out -compression zstd, or use a run image with OCI media types.",
   ),
   EXPORT_IMAGE_JSON: entry(
-    "A value in a buildpack's metadata cannot be written as JSON: nan or inf.",
-    "Correct or report the buildpack whose layer or store metadata has the value.",
+    "A value in the metadata of a buildpack or the project cannot be written as JSON: nan or inf.",
+    "Correct or report the buildpack whose metadata (layer, store, bill of materials) has the value.",
   ),
   EXPORT_IMAGE_TIME: entry(
     "A time is outside of the years 0 to 9999.",

@@ -51,7 +51,10 @@ describe("appLabels", () => {
     const logger = new RecordingLogger();
     const project = { source: { type: "", version: { v: Number.NaN }, metadata: {} } };
     const error = thrownBy(() => appLabels(new Map(), labelInputs("0.12", { project }), logger));
-    expect(error).toMatchObject({ message: "parse project metadata: json: unsupported value: NaN" });
+    expect(error).toMatchObject({
+      message: "parse project metadata: json: unsupported value: NaN",
+      hint: expect.stringMatching(/^Correct project-metadata\.toml/),
+    });
     expect(logger.lines).toEqual(PLATFORM_KEYS.slice(0, 2).map(adding));
   });
 });
