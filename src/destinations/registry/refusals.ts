@@ -82,12 +82,17 @@ function describe({ message, diagnostics }: RegistryFault): string {
   return [message, ...diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
 }
 
+const EMPTY_COMPONENT = /^\/|\/\/|\/$/;
+
 function advice(error: RegistryFault, { repository, what, isOverwrite = false }: RequestTarget): string | undefined {
   const { status } = error;
   const codes = error.diagnostics.map(({ code }) => code);
   const { name, registry } = repository;
   const host = error.isElsewhere ? (error.destination ?? registry) : registry;
-  if (status === 301 || status === 302 || status === 303)
+  const isMoved = status === 301 || status === 302 || status === 303;
+  if (EMPTY_COMPONENT.test(repository.path) && (isMoved || status === 400 || status === 404))
+    return `Leave out the empty part of ${name}: the variable that it comes from may be empty.`;
+  if (isMoved)
     return `Push to the address that ${registry} redirects to, or configure it to answer with 307 or 308, which keep the method of a request.`;
   if (status === 413 || codes.includes("SIZE_INVALID"))
     return `${host}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;

@@ -125,6 +125,24 @@ test("a digest as target is told to be none, and nothing of damaged disks", asyn
   expect(run.stderr).not.toMatch("disk");
 });
 
+test.each(["team//app", "app/"])(
+  "repository %s, which the registry redirects, is told its empty part",
+  async (name) => {
+    const { registry, scene } = await open();
+    registry.faults.add({
+      method: "POST",
+      target: /\/blobs\/uploads\//,
+      times: ALWAYS,
+      action: { answer: { status: 301, headers: { location: "/v2/app/blobs/uploads/" } } },
+    });
+    const run = await scene.export({ images: [`${registry.host}/${name}`] });
+    expect(run.exitCode).toBe(62);
+    expect(errorOf(run)).toMatchObject({
+      hint: expect.stringMatching(`^Leave out the empty part of ${registry.host}/${name}:`),
+    });
+  },
+);
+
 describe("names that are none are refused before anything is asked of a registry", () => {
   test.each<[string, readonly string[], RegExp]>([
     ["a cache image that is a path", ["-cache-image", "/workspace/cache"], /that is a path: use -cache-dir/],
