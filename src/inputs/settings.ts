@@ -5,7 +5,7 @@ import { guardExperimental } from "../cnb/experimental.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
-import { parseGivenReference, parseReference, referenceFault } from "../oci/reference.ts";
+import { parseGivenReference, parseReference, referenceFault, withoutCredentials } from "../oci/reference.ts";
 import { cacheKind, type ExportSettings, type ResolvedInputs, type Tuning } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 import { boundWorkers, fittingWorkers } from "../process/machine.ts";
@@ -113,13 +113,16 @@ function checkReferences(settings: ReferenceSettings, words: SettingsWords): voi
 const OUTPUT_PATH = "name an image, or write an OCI layout with -layout and -layout-dir";
 const CACHE_PATH = "use -cache-dir (CNB_CACHE_DIR)";
 
-/** No registry has repositories with such names, though the reference asks Docker Hub for some of them. */
+/**
+ * No registry has repositories with such names, though the reference asks Docker Hub for some of them. A URL loses the
+ * components `.` and `..`, so that `app/../other` would be pushed to `other`.
+ */
 function isPath(image: string): boolean {
-  return /^(?:\.{0,2}|~)\//.test(image);
+  return /^(?:\.{0,2}|~)\/|\/\.{1,2}(?=[/:@]|$)/.test(image);
 }
 
 function pathGiven(what: string, image: string, instead: string): Fault {
-  return referenceFault(image, `${what} is ${image}, and that is a path: ${instead}.`);
+  return referenceFault(image, `${what} is ${withoutCredentials(image)}, and that is a path: ${instead}.`);
 }
 
 function checkReference(what: string, image: string): void {

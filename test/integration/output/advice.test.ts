@@ -148,6 +148,8 @@ describe("names that are none are refused before anything is asked of a registry
     ["a cache image that is a path", ["-cache-image", "/workspace/cache"], /that is a path: use -cache-dir/],
     ["one that is a relative path", ["-cache-image", "./cache"], /that is a path: use -cache-dir/],
     ["a tag that is a path", ["/workspace/app"], /that is a path: name an image/],
+    ["a tag with a component ..", ["registry.example/app/../other"], /that is a path: name an image/],
+    ["one with a component . before a tag", ["registry.example/app/.:v1"], /that is a path: name an image/],
     ["a URL", ["https://registry.example/app"], /image argument .*Leave out https:\/\/, e\.g\. registry/],
     ["one letter", ["registry.example/a"], /at least 2 characters, e\.g\. registry\.example\/team\/app/],
     ["upper case", ["registry.example/Team/App"], /lower-case letters .* e\.g\. registry\.example\/team\/app/],
@@ -167,18 +169,18 @@ describe("names that are none are refused before anything is asked of a registry
   });
 });
 
-test.each(["https://me:secret-word@registry.example/app", "me:secret-word@registry.example/app"])(
-  "credentials in a name are not shown: %s",
-  async (image) => {
-    const { scene } = await open();
-    const run = await scene.export({ images: [image] });
-    expect(run.exitCode).toBe(3);
-    expect(run.stderr).toMatch(
-      /could not parse reference: .*\[redacted\]@registry\.example\/app\n.*Leave out the credentials/,
-    );
-    expect(`${run.stdout}${run.stderr}`).not.toMatch("secret-word");
-  },
-);
+test.each([
+  ["https://me:secret-word@registry.example/app", /Leave out the credentials/],
+  ["me:secret-word@registry.example/app", /Leave out the credentials/],
+  ["me:secret-word@registry.example/../app", /\[redacted\]@registry\.example\/\.\.\/app, and that is a path/],
+])("credentials in a name are not shown: %s", async (image, hint) => {
+  const { scene } = await open();
+  const run = await scene.export({ images: [image] });
+  expect(run.exitCode).toBe(3);
+  expect(run.stderr).toMatch(/could not parse reference: .*\[redacted\]@registry\.example\/.*app\n/);
+  expect(run.stderr).toMatch(hint);
+  expect(`${run.stdout}${run.stderr}`).not.toMatch("secret-word");
+});
 
 test("a name that the environment gives is told with its variable", async () => {
   const { scene } = await open();
