@@ -207,9 +207,15 @@ function ipv6Bytes(address: string): Buffer {
 }
 
 async function readBytes(socket: Socket, count: number): Promise<Buffer> {
-  for (;;) {
-    const bytes: unknown = socket.read(count);
-    if (Buffer.isBuffer(bytes) && bytes.length === count) return bytes;
+  const parts: Buffer[] = [];
+  for (let left = count; left > 0; ) {
+    // Leaves nothing in the buffer: while it has bytes, waiting for "readable" returns at once, and would never end.
+    const bytes: unknown = socket.read(Math.min(left, socket.readableLength));
+    if (Buffer.isBuffer(bytes)) {
+      parts.push(bytes);
+      left -= bytes.length;
+      continue;
+    }
     if (socket.readableEnded || socket.destroyed) throw new HttpError("HTTP_EOF", "EOF");
     const waiting = new AbortController();
     try {
@@ -222,4 +228,5 @@ async function readBytes(socket: Socket, count: number): Promise<Buffer> {
       waiting.abort();
     }
   }
+  return Buffer.concat(parts);
 }

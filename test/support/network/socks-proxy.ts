@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { RawServer } from "./raw-server.ts";
 
 export interface SocksOptions {
@@ -20,6 +21,15 @@ async function* reader(socket: Socket): AsyncGenerator<Buffer, void, number> {
     const part = bytes.subarray(0, wanted);
     bytes = bytes.subarray(wanted);
     wanted = yield part;
+  }
+}
+
+/** Sends each byte alone: its reader in this process has received it after two turns of the event loop. */
+async function writeSlowly(socket: Socket, bytes: Buffer): Promise<void> {
+  for (const byte of bytes) {
+    socket.write(Buffer.of(byte));
+    await nextTurn();
+    await nextTurn();
   }
 }
 
@@ -50,9 +60,10 @@ export async function startSocksProxy({ login, routes }: SocksOptions) {
     if (route === undefined) return socket.end(Buffer.of(5, 2, 0, 1, 0, 0, 0, 0, 0, 0));
     passed.push(authority);
     const [host = "", port] = route.split(":");
-    const server = connect({ host, port: Number(port) }, () => {
+    const server = connect({ host, port: Number(port) }, async () => {
       // Two kinds of bound address, which clients ignore.
-      socket.write(type === 3 ? Buffer.of(5, 0, 0, 3, 1, 120, 0, 0) : Buffer.of(5, 0, 0, 1, 0, 0, 0, 0, 0, 0));
+      const address = type === 3 ? Buffer.of(3, 1, 120, 0, 0) : Buffer.of(1, 0, 0, 0, 0, 0, 0);
+      await writeSlowly(socket, Buffer.concat([Buffer.of(5, 0, 0), address]));
       server.pipe(socket);
       socket.pipe(server);
     });
