@@ -176,9 +176,8 @@ export async function connectThroughSocks(
     const [version, method] = await readBytes(socket, 2);
     if (version !== 5) throw refusal("unexpected protocol version", false);
     if (method === 2 && isGiven) {
-      const [user, password] = [proxy.username, proxy.password].map((part) => decode(part).subarray(0, 255));
-      if (user === undefined || password === undefined) throw refusal("no login", false);
-      socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([password.length]), password]));
+      const login = [proxy.username, proxy.password].map((part) => decode(part).subarray(0, 255));
+      socket.write(Buffer.concat([Buffer.from([1]), ...login.flatMap((part) => [Buffer.from([part.length]), part])]));
       if ((await readBytes(socket, 2))[1] !== 0)
         throw refusal("username/password authentication failed", false, { isGiven, schemes: [] });
     } else if (method !== 0) throw refusal("no acceptable authentication methods", false, { isGiven, schemes: [] });
