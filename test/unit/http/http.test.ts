@@ -454,10 +454,21 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
-  test("retries a proxy that closes the connection", async () => {
-    const server = await RawServer.start((socket) => socket.once("data", () => socket.destroy()));
+  test("of a server that does not speak SOCKS", async () => {
+    const server = await RawServer.start((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     onTestFinished(() => server[Symbol.asyncDispose]());
-    expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({
+    const url = `socks5://${server.host}`;
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: url }), `https://${NAME}/a`))).toMatchObject({
+      message: expect.stringMatching(/: socks connect tcp \S+->server\.example:443: unexpected protocol version$/),
+      isTemporary: false,
+    });
+  });
+
+  test.each(["http", "socks5"])("retries a proxy that closes the connection (%s)", async (scheme) => {
+    const server = await RawServer.start((socket) => socket.once("data", () => socket.end()));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const url = `${scheme}://${server.host}`;
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: url }), `https://${NAME}/a`))).toMatchObject({
       isTemporary: true,
     });
   });

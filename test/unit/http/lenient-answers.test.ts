@@ -205,6 +205,19 @@ test("a range of a compressed file stays unchanged", async () => {
   expect(await readAll(request, await client().exchange(request, false), 100)).toEqual(bytes);
 });
 
+test("a body may be as long as the limit, and a longer one is an error without being read to its end", async () => {
+  const server = await serve(`${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`, `${OK}\r\nendless`);
+  const readTwo = async () => {
+    const request = requestTo(server);
+    return await readAll(request, await client().exchange(request, false), 2);
+  };
+  expect(String(await readTwo())).toBe("ok");
+  expect(await rejectionOf(readTwo())).toMatchObject({
+    code: "EXPORT_REGISTRY_TOO_LARGE",
+    message: expect.stringMatching(/^GET http:\S+: the response is longer than 2 bytes$/),
+  });
+});
+
 test("replaces a kept connection that the server has closed", async () => {
   const server = await RawServer.start((socket) => {
     // The connection is closed when the second request uses it.

@@ -134,6 +134,22 @@ test("other Azure clouds use their own endpoints", async () => {
 });
 
 describe("no credentials", () => {
+  test("from a response without a token, which is not shown", async () => {
+    await using identity = await ScriptedServer.start(() => ({ body: { token: "the-token" } }));
+    const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: identity.origin };
+    expect(await rejectionOf(cloudCredentials(REGISTRY, env, "/nowhere"))).toMatchObject({
+      code: "EXPORT_AUTH_CLOUD",
+      message: `no access_token in the response of ${identity.host}`,
+    });
+  });
+
+  test("from an endpoint that is not a URL", async () => {
+    const env = { IDENTITY_ENDPOINT: "identity", IDENTITY_HEADER: "key" };
+    expect(await rejectionOf(cloudCredentials(REGISTRY, env, "/nowhere"))).toMatchObject({
+      message: "the endpoint of the managed identity is not a URL",
+    });
+  });
+
   test("outside of Azure, without a long wait", async () => {
     await using silent = await ScriptedServer.start(() => "silence");
     const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: silent.origin };

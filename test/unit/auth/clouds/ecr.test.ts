@@ -212,6 +212,17 @@ describe("no credentials", () => {
     expect(amazon.requests).toEqual([]);
   });
 
+  test("if the API sends none", async () => {
+    await using amazon = await ScriptedServer.start(() => ({ body: { authorizationData: [] } }));
+    const environment = stubEnvironment({
+      AWS_ENDPOINT_URL_ECR: amazon.origin,
+      AWS_ACCESS_KEY_ID: "AKIDENV",
+      AWS_SECRET_ACCESS_KEY: "secret",
+    });
+    const error = await rejectionOf(cloudCredentials(REGISTRY, environment, "/nowhere"));
+    expect(error).toMatchObject({ message: "missing AuthorizationData in ECR response" });
+  });
+
   test("if the API refuses, with its error", async () => {
     await using amazon = await ScriptedServer.start(() => ({
       status: 400,

@@ -145,6 +145,12 @@ describe("no credentials", () => {
     expect(String(error)).not.toContain("s3cret");
   });
 
+  test("from a file that does not exist", async () => {
+    const path = "/nowhere/key.json";
+    const error = await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
+    expect(error).toMatchObject({ message: `open ${path}: no such file or directory` });
+  });
+
   test("from a file whose refresh token is not a text", async () => {
     const path = fileOf({ type: "authorized_user", client_id: "i", client_secret: "s", refresh_token: 1 });
     const error = await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
