@@ -29,10 +29,15 @@ function tarName(text: string): string {
 
 const refusal = (syscall: string) => Object.assign(new Error("EPERM"), { code: "EPERM", errno: -1, syscall });
 
-function forbidRenameTo(...targets: readonly string[]): void {
+/** Refuses as many renames to a target as it is given times. */
+function forbidRenameTo(...targets: string[]): void {
   const { rename } = promises;
   vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
-    if (targets.includes(String(to))) throw refusal("rename");
+    const next = targets.indexOf(String(to));
+    if (next >= 0) {
+      targets.splice(next, 1);
+      throw refusal("rename");
+    }
     await rename(from, to);
   });
   applyBuiltinMocks();
@@ -195,6 +200,15 @@ describe("while a cache is open", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
+  test("an error is its own explanation if the whole directory is gone", async () => {
+    const directory = tempTree();
+    const cache = await openCache(directory);
+    rmSync(directory, { recursive: true });
+    const error = new Error("gone");
+    expect(cache.explain(error)).toBe(error);
+    await cache.close();
+  });
+
   test("it is not committed if another export has removed a kept tar", async () => {
     const directory = await cacheOfTwo();
     const { metadata } = readCommitted(directory);
@@ -352,11 +366,21 @@ describe("commit", () => {
     expect(readCommitted(directory)).toEqual(before);
   });
 
+  test("puts the old cache back at once if the new directory cannot take its place", async () => {
+    const directory = await cacheOfTwo();
+    const before = readCommitted(directory);
+    const committed = join(directory, "committed");
+    forbidRenameTo(join(committed, METADATA_FILE), committed);
+    await rejectionOf(writeCache(directory, NEXT));
+    expect(readCommitted(directory)).toEqual(before);
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
   test("keeps the error of a replacement that cannot be undone", async () => {
     const directory = await cacheOfTwo();
     const committed = join(directory, "committed");
     const before = readdirSync(committed);
-    forbidRenameTo(join(committed, METADATA_FILE), committed);
+    forbidRenameTo(join(committed, METADATA_FILE), committed, committed);
     expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
       message: expect.stringMatching(`^committing cache: rename ${directory}/${WORK}/.* ${committed}: `),
     });
@@ -384,6 +408,16 @@ describe("commit", () => {
     expect(cache.has(diffIdOfText("one"))).toBe(true);
     await cache.commit(metadataOf({ added: { a: "one" }, kept: {} }));
     expect(readCommitted(directory)).toMatchObject({ tars: [tarName("one")], flaws: [] });
+  });
+
+  test("leaves out a layer that could not be added", async () => {
+    const directory = tempTree();
+    const cache = await openCache(directory);
+    forbidRenameTo(join(cache.stagingDir, tarName("one")));
+    await rejectionOf(addText(cache, "one"));
+    await addText(cache, "two");
+    await cache.commit(metadataOf({ added: { b: "two" }, kept: {} }));
+    expect(readCommitted(directory)).toMatchObject({ tars: [tarName("two")], flaws: [] });
   });
 
   test("without metadata makes a launch cache", async () => {
