@@ -454,6 +454,19 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
+  test.each([
+    [407, "a server without a proxy", false],
+    [403, "a server behind a proxy", true],
+  ])("that names no proxy for %i of %s", async (status, _, isProxied) => {
+    const server = await RawServer.answering(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const request = get(isProxied ? `http://${NAME}/a` : `http://${server.host}/a`);
+    const http = client(isProxied ? { HTTP_PROXY: server.host } : {});
+    const error = await rejectionOf(ensureStatus(request, await http.exchange(request, false), [200]));
+    expect(error).toMatchObject({ status });
+    expect(error).not.toMatchObject({ hint: expect.stringContaining(`proxy ${server.host}`) });
+  });
+
   test("of a server that does not speak SOCKS", async () => {
     const server = await RawServer.start((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     onTestFinished(() => server[Symbol.asyncDispose]());
