@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Layer } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
 import type { BuiltImage } from "../../images/image.ts";
@@ -25,6 +26,11 @@ export class DaemonLoad {
   readonly #connection: DaemonConnection;
   readonly #name: string;
   readonly #signal: AbortSignal;
+  /**
+   * Distinguishes this load's layers from those of a load that broke off: containerd storage keeps what it received of
+   * a file under the file's name, and continues there when a later load has a file of that name.
+   */
+  readonly #prefix = randomUUID();
   readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();
   #upload: TarUpload | undefined;
 
@@ -55,7 +61,7 @@ export class DaemonLoad {
   }
 
   #start(layer: Layer, transfer: Transfer | undefined) {
-    const name = `layer-${this.#sent.size}.tar`;
+    const name = `${this.#prefix}-layer-${this.#sent.size}.tar`;
     const sent = { name, done: this.#stream(layer, name, transfer) };
     this.#sent.set(layer, sent);
     return sent;
@@ -71,7 +77,13 @@ export class DaemonLoad {
     const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
     const names = new Map<string, string>();
     for (const image of images) {
-      const found = await downloadLayers(this.#connection, image, upload, `saved-${names.size}`, this.#signal);
+      const found = await downloadLayers(
+        this.#connection,
+        image,
+        upload,
+        `${this.#prefix}-saved-${names.size}`,
+        this.#signal,
+      );
       for (const [diffId, name] of found) names.set(diffId, name);
     }
     return names;
@@ -86,7 +98,7 @@ export class DaemonLoad {
     if (layer.kind === "made") return await this.send(layer.layer);
     if (layer.kind === "saved") return saved.get(layer.diffId) as string;
     if (layer.kind === "cached") {
-      const cached = `cached-${index}.tar`;
+      const cached = `${this.#prefix}-cached-${index}.tar`;
       await upload.add({ name: cached, size: layer.tar.size, open: layer.tar.open });
       return cached;
     }

@@ -239,6 +239,16 @@ test("the image to reuse layers of is named", async () => {
   expect((await run("app")).stdout).toContain("Reusing layers from image with id '0123'\n");
 });
 
+test("no file of a load has the name of another load's, which containerd would continue", async () => {
+  const { api, output, run } = await scene(CONTAINERD);
+  const launchCache = join(output.root, "launch-cache");
+  mkdirSync(launchCache);
+  for (const _ of [1, 2]) expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 0 });
+  const names = api.loads.flatMap(({ layerNames }) => layerNames);
+  expect(api.loads).toHaveLength(2);
+  expect(new Set(names).size).toBe(names.length);
+});
+
 test("layers of extensions go on top of the run image's, with the extended config", async () => {
   const { api, output, run } = await scene(CLASSIC);
   const archive = pack();

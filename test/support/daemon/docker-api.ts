@@ -39,6 +39,8 @@ export interface ReceivedLoad {
   readonly configDigest: string;
   /** The tar of each layer, from the bottom; empty if nothing was sent. */
   readonly layers: readonly Buffer[];
+  /** The name of each layer's file. */
+  readonly layerNames: readonly string[];
 }
 
 /**
@@ -204,6 +206,7 @@ async function parseLoad(request: IncomingMessage): Promise<ReceivedLoad> {
     config: JSON.parse(String(files.get(Config))),
     configDigest: `sha256:${Config.replace(".json", "")}`,
     layers,
+    layerNames: Layers,
   };
 }
 
