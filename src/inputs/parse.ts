@@ -147,7 +147,7 @@ export type ImageNames = readonly [string, ...string[]];
 /**
  * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
  * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths are
- * resolved against the working directory.
+ * resolved against the working directory. The log and faults name an option by its flag: `cacheDir` is `-cache-dir`.
  * @interface
  */
 export type ExportOptions = {
@@ -161,6 +161,7 @@ export function parseOptions(given: ExportOptions, env: Environment, machine: Ma
   const { images, ...options } = given;
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   if (!IS_OF_TYPE.list(images)) throw usageFault("the option images must be an array of strings");
+  if (images.length === 0) throw usageFault("the option images must have at least one name");
   const values = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => values.get(key));
   for (const [name, value] of values) checkOption(name, value);
