@@ -131,7 +131,7 @@ export async function bundle(
   const { output } = await made.write({
     dir: directory,
     format: "cjs",
-    // Node.js prints the line of an uncaught error before the error: without line breaks, thousands of characters.
+    // Node.js prints the source line of an uncaught error, which without line breaks has thousands of characters.
     minify: { compress: true, mangle: true, codegen: { removeWhitespace: false } },
     codeSplitting: !isWhole,
     entryFileNames: ({ name }) => (name === "worker" ? "worker.js" : `${name}.cjs`),

@@ -37,7 +37,7 @@ const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 /** Docker's response to a path outside its API (moby's `pageNotFoundError`). */
 const NO_ROUTE = "page not found";
 
-/** moby's `versionUnsupportedError`: without DOCKER_API_VERSION the daemon's version is used. */
+/** moby's `versionUnsupportedError`. Only DOCKER_API_VERSION can cause it: without, the daemon's version is used. */
 const WRONG_VERSION = /^client version \S+ is too (?:new|old)/;
 
 /**
@@ -56,15 +56,16 @@ export function dockerResponseFault(status: number, body: string, host: string):
   const plain = response.ok ? "" : body.trim();
   const problem = message || plain || `API returned a ${status} but provided no error-message`;
   const isMissing = status === 404 && message !== "" && message !== NO_ROUTE;
-  const isOtherApi = status === 404 && !isMissing;
   return new Fault(isMissing ? DOCKER_NOT_FOUND : REFUSED, `Error response from daemon: ${problem}`, {
     destination: host,
-    hint: isOtherApi
-      ? "Check DOCKER_HOST and DOCKER_API_VERSION: the response is not from a Docker API."
-      : WRONG_VERSION.test(message)
-        ? "Set DOCKER_API_VERSION to a version that the daemon supports, or unset it."
-        : undefined,
+    hint: isMissing ? undefined : refusalHint(status, message),
   });
+}
+
+function refusalHint(status: number, message: string): string | undefined {
+  if (status === 404) return "Check DOCKER_HOST and DOCKER_API_VERSION: the response is not from a Docker API.";
+  if (WRONG_VERSION.test(message)) return "Set DOCKER_API_VERSION to a version that the daemon supports, or unset it.";
+  return undefined;
 }
 
 const errorType = struct({ message: text });

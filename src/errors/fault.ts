@@ -35,6 +35,7 @@ export class Fault extends Error {
   readonly hint: string | undefined;
   /** The registry, repository, path or image concerned. */
   readonly destination: string | undefined;
+  // Private, so that Node.js does not print it beside `hint`.
   readonly #ownHint: string | undefined;
 
   constructor(code: FaultCode, message: string, details: FaultDetails = {}) {

@@ -82,7 +82,7 @@ function untrustedHint({ issuer, isWithoutIssuer, unreadRoots }: HttpError, serv
   return [
     unreadRoots && hintLine`${unreadRoots}.`,
     `Add the CA of ${server}${name} with SSL_CERT_FILE${advice}.`,
-    isWithoutIssuer && `If that is an intermediate CA, configure ${server} to send its certificate as well.`,
+    isWithoutIssuer && `If that is an intermediate CA, configure ${server} to send that CA's certificate as well.`,
   ]
     .filter(Boolean)
     .join(" ");

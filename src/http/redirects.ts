@@ -98,7 +98,7 @@ export async function exchangeFollowing(http: Http, request: HttpRequest, rules:
   for (let redirects = 0; ; redirects += 1) {
     registerLogin(url);
     const authorization = rules.authorizationFor(url) ?? authorizationIn(url);
-    // Go sends UTF-8; undici sends a byte for each character, and refuses others.
+    // Go sends UTF-8. undici sends each character as one byte, and refuses those that do not fit.
     const own = authorization === undefined ? {} : { authorization: toByteString(authorization) };
     const headers = { ...request.headers, ...own };
     const response = await http.exchange({ ...request, url, headers }, rules.isInsecure);

@@ -35,8 +35,8 @@ export class ResponseHeads {
   }
 
   /**
-   * @param to a response to CONNECT opens a tunnel: what follows its head is the tunnel's, and is not parsed. Bytes that
-   * arrive with the head, such as a page, are dropped, as in Go: a TLS server does not speak first
+   * @param to what the response answers. One to CONNECT opens a tunnel: bytes after its head are the tunnel's, and are
+   * not parsed. Those that arrive with it, such as a page, are dropped, as in Go: a TLS server does not speak first
    */
   expect(to: "request" | "connect"): void {
     this.#isTunnel = to === "connect";

@@ -208,7 +208,7 @@ function ipv6Bytes(address: string): Buffer {
 async function readBytes(socket: Socket, count: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let left = count; left > 0; ) {
-    // Leaves nothing in the buffer: while it has bytes, waiting for "readable" returns at once, and would never end.
+    // Takes what has arrived: while bytes are buffered, "readable" fires at once, so waiting for more would spin.
     const bytes: unknown = socket.read(Math.min(left, socket.readableLength));
     if (Buffer.isBuffer(bytes)) {
       parts.push(bytes);

@@ -161,7 +161,7 @@ export function parseOptions(given: ExportOptions, env: Environment, machine: Ma
   const { images, ...options } = given;
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   if (!IS_OF_TYPE.list(images)) throw usageFault("the option images must be an array of strings");
-  if (images.length === 0) throw usageFault("the option images must have at least one name");
+  if (images.length === 0) throw usageFault("the option images must name at least one image");
   const values = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => values.get(key));
   for (const [name, value] of values) checkOption(name, value);

@@ -27,8 +27,8 @@ export class DaemonLoad {
   readonly #name: string;
   readonly #signal: AbortSignal;
   /**
-   * Distinguishes this load's layers from those of a load that broke off: containerd storage keeps what it received of
-   * a file under the file's name, and continues there when a later load has a file of that name.
+   * Gives the layers' files names that no other load has: containerd storage keeps the part of a file that it received
+   * before a load broke off, and continues it with the next file of that name, of whatever load.
    */
   readonly #prefix = randomUUID();
   readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();

@@ -50,7 +50,7 @@ export async function findImage(path: string): Promise<LayoutImage | undefined> 
   }
 }
 
-const OF_REGISTRY = " If that is an image of a registry, run the analyzer with -layout, or leave out -layout here.";
+const OF_REGISTRY = " If that is an image in a registry, run the analyzer with -layout, or leave out -layout here.";
 
 export async function openImage(path: string): Promise<LayoutImage> {
   const image = await findImage(path);

@@ -16,8 +16,8 @@ export interface UploadCapabilities {
 const INTERVAL_MS = 10_000;
 
 /**
- * Throttles retry warnings, because all requests fail many times at once while a registry is down: warns of the first
- * failure of each request, and of one in ten seconds. The others are debug messages.
+ * Throttles retry warnings, because all requests fail many times at once while a registry is down. The first failure of
+ * each request is a warning; of the further failures, one every ten seconds is, and the others are debug messages.
  */
 export class RetryNotices {
   readonly #clock: Clock;

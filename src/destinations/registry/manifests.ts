@@ -50,8 +50,6 @@ const ACCEPT = [
   OCI_INDEX,
 ].join(",");
 
-const SCHEMA_1_ISSUE = "see https://github.com/google/go-containerregistry/issues/377";
-
 /** A manifest or an index as it is sent. */
 export interface RawManifest {
   readonly digest: Digest;
@@ -105,9 +103,12 @@ export async function getManifest(connection: Connection, identifier: string, wo
     MAX_MANIFEST_BYTES,
   );
   const mediaType = (headerOf({ headers }, "content-type") ?? "").split(";", 1)[0]?.trim() ?? "";
-  // Its digest leaves out its signatures.
+  // Refused before its digest is compared, which is that of the manifest without its signatures.
   if (mediaType === DOCKER_MANIFEST_V1 || mediaType === DOCKER_MANIFEST_V1_SIGNED)
-    throw new Fault("EXPORT_IMAGE_MANIFEST", `unsupported MediaType: "${mediaType}", ${SCHEMA_1_ISSUE}`);
+    throw new Fault(
+      "EXPORT_IMAGE_MANIFEST",
+      `unsupported MediaType: "${mediaType}", see https://github.com/google/go-containerregistry/issues/377`,
+    );
   const digest = digestOf(bytes);
   if (isSha256(identifier) && digest !== identifier)
     throw new Fault(

@@ -59,10 +59,10 @@ export class UploadFailures {
   }
 
   /**
-   * Adds a failed query for the offset: a registry that is down now may know the upload later. After a second failure, or
+   * For a failed query of the offset. A registry that is down now may know the upload later; after a second failure, or
    * a silence after the request, the upload counts as lost.
    */
-  addQuery(error: RegistryFault): "lost" | "kept" {
+  addFailedQuery(error: RegistryFault): "lost" | "kept" {
     const isDown = error.isTemporary && (error.silentMs === 0 || isConnectTimeout(error.cause));
     return isDown && this.#failedQueries++ === 0 ? "kept" : "lost";
   }

@@ -178,7 +178,7 @@ export class Upload {
     try {
       return await readUploadStatus(this.#connection, location, sent, this.#options);
     } catch (error) {
-      if (!(error instanceof RegistryFault) || this.#failures.addQuery(error) === "kept") throw error;
+      if (!(error instanceof RegistryFault) || this.#failures.addFailedQuery(error) === "kept") throw error;
       return undefined;
     }
   }

@@ -272,7 +272,7 @@ test.skipIf(OPENSSL === undefined).each([
   onTestFinished(() => server[Symbol.asyncDispose]());
   const { hint = "" } = (await rejectionOf(get(`https://${server.host}/`, { SSL_CERT_DIR: "/" }))) as Fault;
   expect(hint).toContain(`Add the CA of ${server.host} (CN=${issuer} `);
-  expect(hint.endsWith(`configure ${server.host} to send its certificate as well.`)).toBe(isWithoutIssuer);
+  expect(hint.endsWith(`configure ${server.host} to send that CA's certificate as well.`)).toBe(isWithoutIssuer);
 });
 
 test.each([

@@ -71,7 +71,7 @@ describe("an invalid option is one error that names it", () => {
     ['{"images":["app"],"insecureRegistry":[1]}', "the option insecureRegistry must be an array of strings"],
     ['{"images":"app"}', "the option images must be an array of strings"],
     ["{}", "the option images must be an array of strings"],
-    ['{"images":[]}', "the option images must have at least one name"],
+    ['{"images":[]}', "the option images must name at least one image"],
   ])("%s", (options, message) => {
     expect(thrownBy(() => parseOptions(JSON.parse(options), ENV, MACHINE))).toMatchObject({ message, exitCode: 3 });
   });
