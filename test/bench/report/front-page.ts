@@ -39,8 +39,8 @@ ${draw("front", drawFront(pictured))}
 ${markdownTable(FRONT_HEADER, table)}
 
 Medians of up to ${runs} runs${newest === undefined ? "" : `, measured on ${newest.date} with the engine of commit ${newest.commit}`}.${isScaled ? " **Reduced sizes: not for quoting.**" : ""}
-*Sooner* and *less CPU* are the lifecycle's time divided by tandem's. Except for \`creator\`, the tables below come from
-other runs, so their figures for the same scenario differ.${marks.describe()}
+*Sooner* and *less CPU* are the lifecycle's time divided by tandem's. Except for \`creator\`, the tables
+below come from other runs, so their figures for the same scenario differ.${marks.describe()}
 
 \`\`\`sh
 npm run bench -- --quick           # is this tree faster or slower than main? Two minutes
