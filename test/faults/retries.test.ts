@@ -168,7 +168,7 @@ describe("opening an image", () => {
     expect(scene.server.count("GET", MANIFESTS)).toBe(6);
   });
 
-  test("refuses an image of schema 1, whose digest leaves out its signatures, by its kind", async () => {
+  test("blames the media type of an image of schema 1, not its digest, which leaves out its signatures", async () => {
     await using scene = await PushScene.open();
     const reference = parseReference(`${scene.repository.name}@${digestOf(Buffer.from("without signatures"))}`);
     const mediaType = "application/vnd.docker.distribution.manifest.v1+prettyjws";

@@ -239,7 +239,7 @@ test("the image to reuse layers of is named", async () => {
   expect((await run("app")).stdout).toContain("Reusing layers from image with id '0123'\n");
 });
 
-test("no file of a load has the name of another load's, which containerd would continue", async () => {
+test("two loads give no layer's file the same name, because containerd would continue the first one", async () => {
   const { api, output, run } = await scene(CONTAINERD);
   const launchCache = join(output.root, "launch-cache");
   mkdirSync(launchCache);

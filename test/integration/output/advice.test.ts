@@ -125,23 +125,20 @@ test("a digest as target is told to be none, and nothing of damaged disks", asyn
   expect(run.stderr).not.toMatch("disk");
 });
 
-test.each(["team//app", "app/"])(
-  "repository %s, which the registry redirects, is told its empty part",
-  async (name) => {
-    const { registry, scene } = await open();
-    registry.faults.add({
-      method: "POST",
-      target: /\/blobs\/uploads\//,
-      times: ALWAYS,
-      action: { answer: { status: 301, headers: { location: "/v2/app/blobs/uploads/" } } },
-    });
-    const run = await scene.export({ images: [`${registry.host}/${name}`] });
-    expect(run.exitCode).toBe(62);
-    expect(errorOf(run)).toMatchObject({
-      hint: expect.stringMatching(`^Leave out the empty part of ${registry.host}/${name}:`),
-    });
-  },
-);
+test.each(["team//app", "app/"])("a redirect of repository %s is blamed on its empty part", async (name) => {
+  const { registry, scene } = await open();
+  registry.faults.add({
+    method: "POST",
+    target: /\/blobs\/uploads\//,
+    times: ALWAYS,
+    action: { answer: { status: 301, headers: { location: "/v2/app/blobs/uploads/" } } },
+  });
+  const run = await scene.export({ images: [`${registry.host}/${name}`] });
+  expect(run.exitCode).toBe(62);
+  expect(errorOf(run)).toMatchObject({
+    hint: expect.stringMatching(`^Leave out the empty part of ${registry.host}/${name}:`),
+  });
+});
 
 describe("names that are none are refused before anything is asked of a registry", () => {
   test.each<[string, readonly string[], RegExp]>([
@@ -282,7 +279,7 @@ describe("a process that may not become the user of the build says who it is", (
   });
 });
 
-test.skipIf(!isRoot)("a user who may not open root's docker socket is told who may", async () => {
+test.skipIf(!isRoot)("a user who may not open root's docker socket gets advice on permissions", async () => {
   const { scene } = await open();
   chmodSync(scene.output.root, 0o755);
   const directory = tempTree();

@@ -200,7 +200,7 @@ describe("while a cache is open", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
-  test("an error is its own explanation if the whole directory is gone", async () => {
+  test("an error is not blamed on another export if the whole directory is gone", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
     rmSync(directory, { recursive: true });

@@ -457,7 +457,7 @@ describe("a proxy's refusal is an error with a hint", () => {
   test.each([
     [407, "a server without a proxy", false],
     [403, "a server behind a proxy", true],
-  ])("that names no proxy for %i of %s", async (status, _, isProxied) => {
+  ])("unlike status %i of %s", async (status, _, isProxied) => {
     const server = await RawServer.answering(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
     onTestFinished(() => server[Symbol.asyncDispose]());
     const request = get(isProxied ? `http://${NAME}/a` : `http://${server.host}/a`);
@@ -467,7 +467,7 @@ describe("a proxy's refusal is an error with a hint", () => {
     expect(error).not.toMatchObject({ hint: expect.stringContaining(`proxy ${server.host}`) });
   });
 
-  test("of a server that does not speak SOCKS", async () => {
+  test("does not retry a server that does not speak SOCKS", async () => {
     const server = await RawServer.start((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     onTestFinished(() => server[Symbol.asyncDispose]());
     const url = `socks5://${server.host}`;
