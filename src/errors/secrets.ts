@@ -22,7 +22,9 @@ export function openSecretScope(): Disposable {
  */
 export function registerSecret(value: string | undefined): void {
   if (value === undefined || value.length < SHORTEST) return;
-  const forms = [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)];
+  // As shown by a server that reads headers as ISO 8859-1, as most do.
+  const misread = Buffer.from(value).toString("latin1");
+  const forms = [value, misread, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)];
   for (const secrets of scopes.size > 0 ? scopes : [known]) for (const form of forms) secrets.add(form);
 }
 

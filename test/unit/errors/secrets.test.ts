@@ -6,6 +6,7 @@ registerSecret("a-long-secret");
 registerSecret("a-long-secret-with-more");
 registerSecret("short");
 registerSecret("not-utf-8-\udcff");
+registerSecret("tök語n-of-utf-8");
 registerSecret(undefined);
 
 test.each([
@@ -14,6 +15,7 @@ test.each([
   [JSON.stringify({ p: 'p4ss/w"ord with more' }), '{"p":"[redacted]"}'],
   ["a-long-secret-with-more, a-long-secret", "[redacted], [redacted]"],
   ["not-utf-8-\udcff, not-utf-8-%EF%BF%BD", "[redacted], [redacted]"],
+  [`tök語n-of-utf-8, ${Buffer.from("tök語n-of-utf-8").toString("latin1")}`, "[redacted], [redacted]"],
   ["too short to be told from words", "too short to be told from words"],
 ])("%s is shown as %s", (text, shown) => {
   expect(withoutSecrets(text)).toBe(shown);
