@@ -20,8 +20,8 @@ const dist = join(ROOT, "dist");
 /** @returns paths of all sources in the bundles */
 export async function build(): Promise<readonly string[]> {
   const entries = { cli: join(ROOT, "src/cli/main.ts"), library: join(ROOT, "src/index.ts"), ...THREAD_ENTRIES };
-  // V8 recognizes the source of compiled code by its length only.
-  for (const path of globSync(join(dist, compiledName("*")))) rmSync(path);
+  // V8 recognizes the source of compiled code by its length only, and chunks of another version would be packed, too.
+  for (const name of globSync(["chunk-*", compiledName("*")], { cwd: dist })) rmSync(join(dist, name));
   const files = await bundle(entries, dist);
   await bundle({ start: join(ROOT, "src/executable/built.ts") }, dist, true);
   writeFileSync(join(dist, "index.cjs"), libraryEntry());
