@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { Fault } from "../errors/fault.ts";
+import { withAbsolutePaths } from "../inputs/flags.ts";
 import { type ExportOptions, parseOptions, usageFault } from "../inputs/parse.ts";
 import { reportingFailures } from "../observe/watch.ts";
 import { temporaryDirectory } from "../process/environment.ts";
@@ -15,10 +16,11 @@ export async function runExporterWith(
   context: ExporterContext & { readonly flaw: Fault | undefined },
   signal: AbortSignal,
 ): Promise<void> {
-  const { env, onEvent, flaw } = context;
+  const { env, cwd, onEvent, flaw } = context;
   const parse = async () => {
     if (flaw !== undefined) throw flaw;
-    return parseOptions(options, env, readMachine(temporaryDirectory(env)));
+    const command = parseOptions(options, env, readMachine(temporaryDirectory(env)));
+    return { ...command, flags: withAbsolutePaths(command.flags, cwd) };
   };
   await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
 }

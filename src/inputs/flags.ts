@@ -246,6 +246,16 @@ export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: str
   return Object.fromEntries(named.map(({ key, [part]: name }) => [name, settingOf(key, values, cwd)]));
 }
 
+/** For the library, whose working directory need not be the process's. */
+export function withAbsolutePaths(values: FlagValues, cwd: string): FlagValues {
+  const resolved = ALL_FLAGS.map(({ key, export: setting = "" }) => {
+    const value = values[key];
+    const isRelative = typeof value === "string" && /(?:Dir|Path)$/.test(setting) && /^[^/]/.test(value);
+    return [key, isRelative && !value.startsWith(LAYERS_PLACEHOLDER) ? absolutePath(cwd, value) : value];
+  });
+  return Object.fromEntries(resolved);
+}
+
 /** The message omits the value, because an invalid int from the environment has become 0. */
 export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K>;
 export function settingOf(key: Key, values: FlagValues, cwd: string): unknown {

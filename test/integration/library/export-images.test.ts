@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { getEventListeners, once } from "node:events";
-import { cpSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { ROOT } from "../../../scripts/script.ts";
@@ -100,6 +100,16 @@ test("uses the arguments as they were at the call", async () => {
   changed.layers = "/nonexistent";
   env.CNB_PLATFORM_API = "0.1";
   expect((await result).app.tags).toEqual(options.images);
+});
+
+test("resolves relative paths against its own working directory, not the process's", async () => {
+  const { options, scene } = await open();
+  const { root } = scene.output;
+  const paths = ["layers", "app", "launcher", "launcherSbom", "run"] as const;
+  const relatives = Object.fromEntries(paths.map((name) => [name, relative(root, options[name] ?? "")]));
+  const relativeOptions: ExportOptions = { ...options, ...relatives, report: "report.toml" };
+  const { app } = await exportImages(relativeOptions, { env: ENV, cwd: root }).result;
+  expect(readFileSync(join(root, "report.toml"), "utf8")).toContain(app.digest);
 });
 
 test("events that cannot be written are one warning of the logger", async () => {
