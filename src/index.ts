@@ -1,6 +1,6 @@
 import { addAbortListener } from "node:events";
 import { environmentFault, runExporterWith } from "./cli/library.ts";
-import { Fault, messageOf } from "./errors/fault.ts";
+import { Fault, messageOf, toFault } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
 import { openSecretScope, withoutSecrets } from "./errors/secrets.ts";
 import type { ExportOptions } from "./inputs/parse.ts";
@@ -119,7 +119,7 @@ async function begin(given: ExportOptions, environment: ExportEnvironment, tell:
   using _secrets = openSecretScope();
   using _stopping = signal && addAbortListener(signal, () => stop.abort(stoppedBy(signal)));
   await runExporterWith(options, host, stop.signal).catch((error: unknown) => {
-    throw error === stop.signal.reason ? signal?.reason : error;
+    throw error === stop.signal.reason ? signal?.reason : toFault(error);
   });
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };

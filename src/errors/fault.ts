@@ -1,3 +1,4 @@
+import { format } from "node:util";
 import { CODES, type FaultCode } from "./codes.ts";
 import { printable, printableLine } from "./printable.ts";
 import { withoutSecrets } from "./secrets.ts";
@@ -66,7 +67,8 @@ export class Fault extends Error {
 }
 
 export function messageOf(error: unknown): string {
-  return Error.isError(error) ? error.message : String(error);
+  // Unlike String(), this also takes an object without a prototype.
+  return Error.isError(error) ? error.message : format("%s", error);
 }
 
 export function messageAndHint(error: unknown): string {

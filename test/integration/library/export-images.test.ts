@@ -171,6 +171,15 @@ test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
   ["EXPORT_ARGS_INVALID", JSON.parse('{"images":[]}'), ENV],
   ["EXPORT_ARGS_INVALID", { images: ["registry.example/app"], ...{ layers: () => "/layers" } } as never, ENV],
   ["EXPORT_ARGS_INVALID", JSON.parse("null"), ENV],
+  [
+    "EXPORT_INTERNAL",
+    {
+      get images(): [string] {
+        return thrower();
+      },
+    },
+    ENV,
+  ],
   ["EXPORT_ARGS_INVALID", { images: ["registry.example/app"] }, { ...ENV, ...JSON.parse('{"CNB_USER_ID":1000}') }],
   ["EXPORT_API_PLATFORM", { images: ["registry.example/app"] }, {}],
   ["EXPORT_ARGS_RUN_IMAGE", { images: ["registry.example/app"], layers: "/nonexistent" }, ENV],

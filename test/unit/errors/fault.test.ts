@@ -110,6 +110,7 @@ test.each<[string, unknown, FaultCode, RegExp]>([
   ],
   ["a defect", new TypeError("x is not a function"), "EXPORT_INTERNAL", /Report it/],
   ["no error at all", "text", "EXPORT_INTERNAL", /Report it/],
+  ["an object without a prototype", Object.create(null), "EXPORT_INTERNAL", /Report it/],
 ])("%s without a code gets a fitting code and a hint", (_what, error, code, hint) => {
   for (const fault of [toFault(error), withContext("outer", error), failTo("export", error)])
     expect(fault).toMatchObject({ code, hint: expect.stringMatching(hint) });
