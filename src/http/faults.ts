@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { Fault, type FaultCode, type FaultDetails } from "../errors/fault.ts";
+import { withoutSecrets } from "../errors/secrets.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 import { loginHint, PROXY_LOGIN_HINT } from "./network-hints.ts";
@@ -158,7 +159,8 @@ export interface FailedResponse {
  */
 export function responseFault(response: FailedResponse): RegistryFault {
   const { method, url, status, body } = response;
-  const diagnostics = parseDiagnostics(body);
+  // A caller of the library may print the whole fault.
+  const diagnostics = parseDiagnostics(withoutSecrets(body));
   const waitMs = retryAfterMs(response.retryAfter, serverTimeMs(response.date));
   return new RegistryFault(
     codeOfStatus(status),

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { messageOf } from "../errors/fault.ts";
-import { registerSecret } from "../errors/secrets.ts";
+import { registerSecret, withoutSecrets } from "../errors/secrets.ts";
 import type { Address } from "./address.ts";
 import { parseChallenges } from "./challenge.ts";
 import { type DialOptions, opening } from "./dial.ts";
@@ -21,7 +21,7 @@ export class ProxyRefusal extends Error {
   readonly login: ProxyLogin | undefined;
 
   constructor(proxy: string, text: string, { status, isTemporary, login }: RefusalDetails) {
-    super(text);
+    super(withoutSecrets(text));
     this.proxy = proxy;
     this.status = status;
     this.isTemporary = isTemporary;

@@ -1,5 +1,8 @@
+import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { openSecretScope, registerSecret, withoutSecrets } from "../../../src/errors/secrets.ts";
+import { responseFault } from "../../../src/http/faults.ts";
+import { ProxyRefusal } from "../../../src/http/tunnel.ts";
 
 registerSecret('p4ss/w"ord with more');
 registerSecret("a-long-secret");
@@ -32,4 +35,17 @@ test("a scope keeps what is registered during it, and ends with it", () => {
   expect(withoutSecrets(text)).toBe("token-of-the-outer [redacted] [redacted]");
   inner[Symbol.dispose]();
   expect(withoutSecrets(text)).toBe("token-of-the-outer token-of-either [redacted]");
+});
+
+test("an error with a response that repeats a secret has it in none of its members", () => {
+  const diagnostic = { code: "DENIED", message: "you sent a-long-secret", detail: ["a-long-secret"] };
+  const body = JSON.stringify({ errors: [diagnostic] });
+  const url = new URL("https://registry.example/v2/");
+  const refused = responseFault({ method: "GET", url, status: 403, retryAfter: undefined, body });
+  const refusal = { status: 407, isTemporary: false, login: undefined };
+  const shown = inspect([refused, new ProxyRefusal("proxy.example", "you sent a-long-secret", refusal)], {
+    depth: null,
+  });
+  expect(shown.match(/you sent \[redacted\]/g)?.length).toBeGreaterThan(2);
+  expect(shown).not.toContain("a-long-secret");
 });
