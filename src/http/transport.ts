@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
 import { Client, type Dispatcher, errors, Pool } from "undici";
+import { isSystemError } from "../go/errno.ts";
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
 
@@ -189,13 +190,16 @@ function httpError(
     return new HttpError("HPE_INVALID_UPGRADE", "unexpected switch of protocols");
   if (error instanceof errors.SocketError)
     return new HttpError("HTTP_EOF", hasResponse ? "unexpected EOF" : "EOF", { isFirst });
+  const isReset = isSystemError(error, "ECONNRESET", "EPIPE") && error.syscall !== "connect";
+  if (isReset && !hasResponse && !isFirst) return new HttpError(error.code, error.message, { isFirst });
   return error;
 }
 
 /**
  * Sends one HTTP/1.1 request over a kept or new connection, and accepts the responses that Go's `net/http` accepts. A
  * response may arrive before the body is sent completely; the body then ends with the response.
- * A GET or HEAD is sent again over another connection if the server closed the kept one while it was idle, as in Go.
+ * A GET or HEAD is sent again over another connection if the server closed or reset the kept one before responding, as
+ * in Go.
  * @throws the error of the connection, or of the body's source; HttpError
  */
 export async function exchangeOver(connections: Connections, request: RawRequest): Promise<RawResponse> {
@@ -223,7 +227,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
       return decoded(response, request);
     } catch (error) {
       stream?.destroy();
-      const isStale = error instanceof HttpError && error.code === "HTTP_EOF" && error.isFirst === false;
+      const isStale = error instanceof HttpError && error.isFirst === false;
       if (!isStale || signal?.aborted || !["GET", "HEAD"].includes(method)) throw error;
     }
   }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -218,19 +219,24 @@ test("a body may be as long as the limit, and a longer one is an error without b
   });
 });
 
-test("replaces a kept connection that the server has closed", async () => {
+test.each([
+  ["closes", (socket: Socket) => socket.destroy()],
+  ["resets", (socket: Socket) => socket.resetAndDestroy()],
+])("replaces a kept connection that the server %s, but only to read", async (_, end) => {
   const server = await RawServer.start((socket) => {
     // The connection is closed when the second request uses it.
     let requests = 0;
     socket.on("data", () => {
       requests += 1;
       if (requests === 1) socket.write(`${OK}${BODY}`);
-      else socket.destroy();
+      else end(socket);
     });
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
   const http = client();
   for (let i = 0; i < 3; i++) expect(await read(http, requestTo(server))).toBe("200 ok");
+  expect(server.connections).toBe(3);
+  expect(await rejectionOf(read(http, requestTo(server, "POST")))).toMatchObject({ isTemporary: true });
   expect(server.connections).toBe(3);
 });
 
