@@ -105,6 +105,8 @@ function registryHint(code: string, url: URL, error: unknown, proxy: URL | undef
   if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer in front of it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
+  if (code === "HPE_INVALID_HEADER_TOKEN")
+    return `Correct this header of ${url.host}, or of the load balancer in front of it.`;
   if (code === "HPE_INVALID_TRANSFER_ENCODING")
     return `Configure ${url.host}, or the load balancer in front of it, to use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")

@@ -15,8 +15,8 @@ const EMPTY = Buffer.alloc(0);
  * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
  * folded values, spaces around a name or value, a Content-Length that is repeated, empty or beside Transfer-Encoding,
  * fields whose name contains spaces, which nothing reads, and any Transfer-Encoding in HTTP/1.0. Ends a connection over
- * which another coding than `chunked` arrives, which Go rejects (`parseTransferEncoding` in
- * https://github.com/golang/go/blob/go1.26.8/src/net/http/transfer.go).
+ * which another coding than `chunked` arrives (`parseTransferEncoding` in
+ * https://github.com/golang/go/blob/go1.26.8/src/net/http/transfer.go), or a malformed header field: Go rejects both.
  * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
  * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
@@ -170,15 +170,16 @@ function endOfHead(bytes: Buffer): number | undefined {
   return undefined;
 }
 
+/** @throws HttpError for a line that is no header field, and for a transfer coding other than `chunked` */
 function normalize(lines: readonly string[]): string {
   const [status = "", ...rest] = lines;
   const fields: string[] = [];
   for (const line of rest) {
     if (line === "") continue;
-    const [, name, value = ""] = /^([^:\s]+(?: +[^:\s]+)*)[ \t]*:(.*)$/s.exec(line) ?? [];
+    const [, name, value = ""] = FIELD.exec(line) ?? [];
     if (name !== undefined) fields.push(`${name}: ${value.trim()}`);
-    else if (/^[ \t]/.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
-    else fields.push(line);
+    else if (FOLDED.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
+    else throw malformed(line);
   }
   const isCoded = !status.startsWith("HTTP/1.0");
   const isChunked = isCoded && areChunked(fields);
@@ -194,8 +195,17 @@ function normalize(lines: readonly string[]): string {
   return `${[status, ...kept].join("\r\n")}\r\n\r\n`;
 }
 
-const SPACED_NAME = /^[!#$%&'*+\-.^`|~\w]+(?: +[!#$%&'*+\-.^`|~\w]+)+: /;
+/** As Go's `ReadMIMEHeader` takes them (https://github.com/golang/go/blob/go1.26.8/src/net/textproto/reader.go). */
+const FIELD = /^([!#$%&'*+\-.^`|~\w]+(?: +[!#$%&'*+\-.^`|~\w]+)*)[ \t]*:([\t -~\x80-\xff]*)$/;
+const FOLDED = /^[ \t][\t -~\x80-\xff]*$/;
+
+const SPACED_NAME = /^[^: ]+ [^:]*: /;
 const TRANSFER_ENCODING = /^transfer-encoding: (.*)$/i;
+
+function malformed(line: string): HttpError {
+  const shown = goQuote(Buffer.from(line, "latin1").toString());
+  return new HttpError("HPE_INVALID_HEADER_TOKEN", `malformed MIME header line: ${shown}`);
+}
 
 /** @throws HttpError for other codings than `chunked` */
 function areChunked(fields: readonly string[]): boolean {

@@ -194,19 +194,21 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
     });
   });
 
-  test.each(["SSH-2.0-server\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", ""])(
-    "that answers CONNECT with %j",
-    async (answer) => {
-      const host = await serve((socket) => void socket.once("data", () => socket.end(answer)));
-      expect(await failureAt(`http://${host}`)).toMatchObject({
-        hint: expect.stringMatching(
-          new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
-        ),
-        isTemporary: true,
-        hasNeverAnswered: true,
-      });
-    },
-  );
+  test.each([
+    "SSH-2.0-server\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX-A: \x01\r\n\r\n",
+    "",
+  ])("that answers CONNECT with %j", async (answer) => {
+    const host = await serve((socket) => void socket.once("data", () => socket.end(answer)));
+    expect(await failureAt(`http://${host}`)).toMatchObject({
+      hint: expect.stringMatching(
+        new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
+      ),
+      isTemporary: true,
+      hasNeverAnswered: true,
+    });
+  });
 
   test.each([204, 302])("that answers CONNECT with %i refuses the connection", async (status) => {
     const host = await serve((socket) => void socket.once("data", () => socket.end(`HTTP/1.1 ${status} Odd\r\n\r\n`)));
