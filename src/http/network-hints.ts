@@ -7,7 +7,7 @@ import { isHttp2Only, isPlainHttp, isUntrusted, tlsHint } from "./tls-failures.t
 import { type ProxyFailure, type ProxyLogin, ProxyRefusal } from "./tunnel.ts";
 
 export const PROXY_LOGIN_HINT =
-  "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
+  "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY, after the scheme: user:password@host:port.";
 
 export function isBadCertificate(error: unknown): error is HttpError {
   return error instanceof HttpError && error.hasBadCertificate === true;
@@ -56,8 +56,12 @@ export function networkHint(
     return certificate ?? registryHint(code, url, error, opened);
   }
   const { proxy, step } = failure;
+  // A TLS 1.3 server rejects a client without a certificate only after the handshake.
   if (step === "tunnel")
-    return `Check the proxy ${proxy} and its log: it has not answered a request to connect to ${url.host} as a proxy does; or name ${url.hostname} in NO_PROXY.`;
+    return (
+      tlsHint(code, error, `the proxy ${proxy}`) ??
+      `Check the proxy ${proxy} and its log: it has not answered a request to connect to ${url.host} as a proxy does; or name ${url.hostname} in NO_PROXY.`
+    );
   return certificateHint(code, error, `the proxy ${proxy}`) ?? proxyHint(code, error, proxy);
 }
 
@@ -161,5 +165,5 @@ export function loginHint(proxy: string, { isGiven, schemes }: ProxyLogin): stri
     return `The proxy ${proxy} requires a login by ${schemes.join(" or ")}, and only Basic is supported: allow Basic there, or use a local proxy that logs in to it.`;
   return isGiven
     ? `The proxy ${proxy} rejects the user or password in HTTPS_PROXY or HTTP_PROXY: correct them, with special characters as %XX.`
-    : `Give the user and password of the proxy ${proxy} in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.`;
+    : `Give the user and password of the proxy ${proxy} in HTTPS_PROXY and HTTP_PROXY, after the scheme: user:password@${proxy}.`;
 }

@@ -183,6 +183,15 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
     });
   });
 
+  test.each(["TLSv1.2", "TLSv1.3"] as const)("that requires a client certificate in %s", async (version) => {
+    const tls = { ...authority.issue("127.0.0.1"), requestCert: true, minVersion: version, maxVersion: version };
+    const host = await serve(() => undefined, tls);
+    const trust = { SSL_CERT_FILE: `${tempTree({ "ca.pem": authority.pem })}/ca.pem` };
+    expect(await failureAt(`https://${host}`, undefined, trust)).toMatchObject({
+      hint: expect.stringMatching(new RegExp(`the proxy ${host}.*(?:requires a client|clients without a) certificate`)),
+    });
+  });
+
   test("that does not speak TLS", async () => {
     const host = await serve(
       (socket) => void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
@@ -452,7 +461,7 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
     expect(await failure("")).toMatchObject({
       message: `${prefix}no acceptable authentication methods`,
-      hint: expect.stringContaining(`Give the user and password of the proxy ${host} `),
+      hint: `Give the user and password of the proxy ${host} in HTTPS_PROXY and HTTP_PROXY, after the scheme: user:password@${host}.`,
     });
   });
 
