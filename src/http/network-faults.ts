@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { messageOf } from "../errors/fault.ts";
 import { isSystemError } from "../go/errno.ts";
+import { addressOf } from "./address.ts";
 import { RegistryFault, redactUrl, UNREACHABLE } from "./faults.ts";
 import { HttpError, isConnectTimeout } from "./http-error.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type Way,
 } from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
-import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
+import { ProxyFailure, ProxyRefusal, socksPrefix } from "./tunnel.ts";
 
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connect: connection refused",
@@ -81,7 +82,8 @@ function describeFailure(
 ): FailureDescription {
   const isProxyConnect = failure?.step === "connect";
   const text = isProxyConnect ? describeProxyConnect(code, error) : describeNetworkError(code, error);
-  return { text, hint: networkHint(code, way, error, failure) };
+  const prefix = failure?.step === "socks" ? socksPrefix(failure.proxy, addressOf(way.url)) : "";
+  return { text: `${prefix}${text}`, hint: networkHint(code, way, error, failure) };
 }
 
 /** @returns undefined unless it is a failure of the proxy in front of a host, or of the lookup of the host's name */

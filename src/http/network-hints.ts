@@ -57,7 +57,7 @@ export function networkHint(
   }
   const { proxy, step } = failure;
   // A TLS 1.3 server rejects a client without a certificate only after the handshake.
-  if (step === "tunnel")
+  if (step !== "connect")
     return (
       tlsHint(code, error, `the proxy ${proxy}`) ??
       `Check the proxy ${proxy} and its log: it has not answered a request to connect to ${url.host} as a proxy does; or name ${url.hostname} in NO_PROXY.`

@@ -53,7 +53,7 @@ export async function openRoute(
     );
     const isSocks = /^socks5h?:$/.test(proxy.protocol);
     if (url.protocol === "http:" && !isSocks) return socket;
-    return await throughProxy(proxy, "tunnel", () =>
+    return await throughProxy(proxy, isSocks ? "socks" : "tunnel", () =>
       isSocks
         ? connectThroughSocks(socket, proxy, target, left())
         : connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left()),

@@ -38,11 +38,11 @@ export interface ProxyLogin {
   readonly schemes: readonly string[];
 }
 
-type ProxyStep = "connect" | "tunnel";
+type ProxyStep = "connect" | "tunnel" | "socks";
 
 /**
- * Wraps an error on the way through a proxy: of the connection to the proxy itself, or of the request to open a tunnel.
- * `proxy` is its host and port.
+ * Wraps an error on the way through a proxy: of the connection to the proxy itself, or of the request to open a tunnel,
+ * by HTTP or SOCKS. `proxy` is its host and port.
  */
 export class ProxyFailure extends Error {
   readonly proxy: string;
@@ -152,6 +152,11 @@ const SOCKS_REPLIES: Readonly<Record<number, readonly [text: string, isTemporary
   8: ["address type not supported", false],
 };
 
+/** As Go begins the errors of SOCKS (golang.org/x/net/internal/socks). @param proxy its host and port */
+export function socksPrefix(proxy: string, { host, port }: Address): string {
+  return `socks connect tcp ${proxy}->${host}:${port}: `;
+}
+
 const SOCKS_ADDRESS_BYTES: Readonly<Record<number, number>> = { 1: 4, 4: 16 };
 
 /**
@@ -166,7 +171,7 @@ export async function connectThroughSocks(
 ): Promise<Socket> {
   const isGiven = hasLogin(proxy);
   const refusal = (text: string, isTemporary: boolean, login?: ProxyLogin) =>
-    new ProxyRefusal(proxy.host, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
+    new ProxyRefusal(proxy.host, `${socksPrefix(proxy.host, { host, port })}${text}`, {
       status: undefined,
       isTemporary,
       login,

@@ -488,11 +488,16 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
-  test.each(["http", "socks5"])("retries a proxy that closes the connection (%s)", async (scheme) => {
+  test.each([
+    ["http", () => ""],
+    ["socks5", (host: string) => `socks connect tcp ${host}->${NAME}:443: `],
+  ])("retries a proxy that closes the connection (%s)", async (scheme, prefix) => {
     const server = await RawServer.start((socket) => socket.once("data", () => socket.end()));
     onTestFinished(() => server[Symbol.asyncDispose]());
     const url = `${scheme}://${server.host}`;
     expect(await rejectionOf(read(client({ HTTPS_PROXY: url }), `https://${NAME}/a`))).toMatchObject({
+      message: expect.stringContaining(`Get "https://${NAME}/a": ${prefix(server.host)}`),
+      hint: expect.stringContaining(`Check the proxy ${server.host} and its log: `),
       isTemporary: true,
     });
   });
