@@ -158,7 +158,7 @@ export function isFinalRefusal(code: string, error: unknown): boolean {
 export function tlsHint(code: string, error: unknown, server: string): string | undefined {
   const alert = alertOf(error) ?? -1;
   if (ABOUT_CLIENT_CERTIFICATES.has(alert))
-    return `${server} requires a client certificate, which is not supported: allow clients without one there.`;
+    return `Allow clients without a certificate on ${server}: it requires a client certificate, which is not supported.`;
   if (code === WRONG_VERSION || ABOUT_VERSIONS.has(alert))
     return `Enable TLS 1.2 or 1.3 on ${server}, or in the load balancer in front of it.`;
   if (alert === HANDSHAKE_FAILURE)
