@@ -14,8 +14,7 @@ export function asCrash(outcome: Outcome): Outcome {
 
 /** The same where the process was at its end, with code 0, before the thread that crashed could say so. */
 export function asSilentCrash(outcome: Outcome): Outcome {
-  const { exitCode, report, registry } = outcome;
-  return exitCode === 0 && report === null && Object.keys(registry).length === 0 ? CRASH : outcome;
+  return outcome.exitCode === 0 && outcome.report === null ? CRASH : outcome;
 }
 
 /** Leaves nothing of a run of ours where the reference has crashed. */
