@@ -38,7 +38,7 @@ const BUILD_USER = 1000;
 /** Plays a case from beginning to end, on registries of its own. Only a stage's process may (stage.ts). */
 export async function playCase(
   { case: given, facts }: PlayedCase,
-  subject: Runner,
+  runners: { readonly first: Runner; readonly last: Runner },
   startRegistry: () => Promise<RegistryPlace>,
 ): Promise<Played> {
   await using stack = new AsyncDisposableStack();
@@ -48,16 +48,16 @@ export async function playCase(
     const { files } = given;
     return {
       previous: undefined,
-      run: await build(given, files, scene, subject, ""),
+      run: await build(given, files, scene, runners.last, ""),
       previousCacheManifestStillThere: undefined,
     };
   }
   const first = { ...given, ...given.previous };
-  const previous = await build(first, first.files, scene, subject, "previous.");
+  const previous = await build(first, first.files, scene, runners.first, "previous.");
   const digestOf = (name: string) => [...scene.digests].find((entry) => entry[1] === name)?.[0];
   const previousApp = digestOf("{previous.appDigest}") ?? "";
   const placeholders = { ...scene.placeholders, previousApp, previousAnalyzed: analyzePrevious(previous, LAYOUTS) };
-  const run = await build(given, given.files, { ...scene, placeholders }, subject, "", facts.analyzedToml);
+  const run = await build(given, given.files, { ...scene, placeholders }, runners.last, "", facts.analyzedToml);
   const cache = digestOf("{previous.cacheDigest}");
   const found = placeholders.hosts.map((host) => cache !== undefined && readManifest(host, "cache", cache));
   const isThere = (await Promise.all(found)).some((manifest) => manifest);

@@ -4,8 +4,8 @@ import { RealRegistry } from "../support/registry/real-registry.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { playCase } from "./play-case.ts";
-import type { Play, PlayAnswer } from "./stage.ts";
-import { InProcess, Subject } from "./subject.ts";
+import type { Play, PlayAnswer, PlaySubject } from "./stage.ts";
+import { InProcess, type Runner, Subject } from "./subject.ts";
 
 /* Runs in the root directory that stage.ts makes: plays the cases that it is sent, one after the other. */
 
@@ -22,16 +22,17 @@ const REGISTRIES = {
   "docker-registry": () => RealRegistry.start(DOCKER_REGISTRY),
 };
 
-function subjectOf(path: string): Subject {
-  const known = subjects.get(path) ?? new Subject(path);
-  subjects.set(path, known);
+function runnerOf(subject: PlaySubject): Runner {
+  if (subject === "in-process") return inProcess;
+  const known = subjects.get(subject.path) ?? new Subject(subject.path);
+  subjects.set(subject.path, known);
   return known;
 }
 
-async function answer({ recorded, subject, registry }: Play): Promise<PlayAnswer> {
+async function answer({ recorded, subject, firstSubject = subject, registry }: Play): Promise<PlayAnswer> {
   try {
-    const runner = subject === "in-process" ? inProcess : subjectOf(subject.path);
-    return { played: await playCase(recorded, runner, REGISTRIES[registry]) };
+    const runners = { first: runnerOf(firstSubject), last: runnerOf(subject) };
+    return { played: await playCase(recorded, runners, REGISTRIES[registry]) };
   } catch (error) {
     return { error: inspect(error) };
   }

@@ -48,6 +48,8 @@ export type PlaySubject = "in-process" | { readonly path: string };
 export interface Play {
   readonly recorded: PlayedCase;
   readonly subject: PlaySubject;
+  /** Player of the first build of two; by default that of the second. */
+  readonly firstSubject?: PlaySubject;
   readonly registry: "fake" | "docker-registry";
 }
 
@@ -56,9 +58,10 @@ export const OUR_COMMAND: PlaySubject = { path: EXPORTER };
 /** Debian's registry where it is installed, else the fake. */
 export const INSTALLED_REGISTRY = DOCKER_REGISTRY.path === undefined ? "fake" : "docker-registry";
 
-/** Absolute path of a reference exporter to compare with, from REFERENCE_EXPORTER; undefined when there is none. */
+/** Path of a reference exporter to compare with, from REFERENCE_EXPORTER; undefined when there is none. A stage has no link to it. */
 export function referenceExporter(): string | undefined {
-  return process.env.REFERENCE_EXPORTER || undefined;
+  const path = process.env.REFERENCE_EXPORTER;
+  return path ? realpathSync(path) : undefined;
 }
 
 /** Answer of the stage's process. */

@@ -21,7 +21,7 @@ export interface Buildpacks {
 
 const IDS = ["samples/java", "example.com/node", "a", "UPPER.case", "é/bp", "with space", "x/y/z", "samples/java2"];
 const LAYER_NAMES = ["jdk", "m2", "a", "a-b", "a.b", "b c", "é", "node_modules", "x.toml", "-", "<&>", "storey", "J"];
-const BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"];
+export const BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"];
 
 export function drawBuildpacks(draw: Draw): Buildpacks {
   const ids = draw.some(IDS, 0.25);
