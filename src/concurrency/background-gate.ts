@@ -57,13 +57,14 @@ type GateState = "closed" | "probing" | "open";
  * admits a little background, then all of it while the foreground stays as fast. While the foreground waits for bytes
  * to be compressed it needs the cores, and the background waits.
  *
- * The foreground's speed is measured in windows; at the end of each, the state changes:
+ * The foreground's speed is measured in windows. Uploads report their bytes in chunks, which makes a window up to a
+ * seventh too short or too long and the next one the opposite, so two are averaged. At the end of each, the state changes:
  *
  * | state | end of a window | next |
  * |---|---|---|
  * | any | the foreground lacked bytes to send | closed |
  * | any | an upload of the foreground came in the window, or only drains its buffers | unchanged |
- * | closed | the budget allows a probe | probing |
+ * | closed | two windows have given the foreground's speed alone, and the budget allows a probe | probing |
  * | closed | otherwise; the speed is noted as the foreground's alone | closed |
  * | probing, open | the foreground kept its speed | open |
  * | probing, open | the foreground was slower; the window's background counts against the budget | closed |
@@ -78,7 +79,9 @@ export class BackgroundGate {
   #state: GateState = "closed";
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
+  /** Speed of the last window alone, and of the last one beside background since the gate was closed. */
   #lastAlone: number | undefined;
+  #lastBeside: number | undefined;
   #lastSpeed = 0;
   #windowStartMs = 0;
   #windowBytes = 0;
@@ -215,11 +218,15 @@ export class BackgroundGate {
 
   #nextState(speed: number): GateState {
     if (this.#state === "closed") {
-      this.#alone = (speed + (this.#lastAlone ?? speed)) / 2;
+      const last = this.#lastAlone;
       this.#lastAlone = speed;
+      if (last === undefined) return "closed";
+      this.#alone = (speed + last) / 2;
       return this.#mayProbe(speed) ? "probing" : "closed";
     }
-    if (speed >= SLOWED * (this.#alone ?? speed)) return "open";
+    const beside = (speed + (this.#lastBeside ?? speed)) / 2;
+    this.#lastBeside = speed;
+    if (beside >= SLOWED * (this.#alone ?? speed)) return "open";
     this.#costBytes += this.#openBytes;
     return "closed";
   }
@@ -232,6 +239,7 @@ export class BackgroundGate {
   #become(state: GateState): void {
     this.#state = state;
     this.#credit = 0;
+    if (state === "closed") this.#lastBeside = undefined;
   }
 
   #beginWindow(): void {

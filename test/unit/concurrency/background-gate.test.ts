@@ -93,6 +93,38 @@ test("a short foreground is not probed", async () => {
   expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
 });
 
+test("a speed that varies by a seventh from window to window keeps the gate open, and half the speed closes it", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const foreground = gate.enter(() => 200 * MB);
+  const send = async (windowMs: number) => {
+    for (let half = 0; half < 2; half += 1) {
+      await clock.advance(windowMs / 2);
+      foreground.sent(1.5 * (1 << 20));
+    }
+  };
+  const passes = async () => {
+    const abort = new AbortController();
+    const passed = gate.admit(1, abort.signal).then(
+      () => true,
+      () => false,
+    );
+    await clock.advance(0);
+    abort.abort();
+    return passed;
+  };
+  const outcomes: boolean[] = [];
+  // One window for the buffers to fill, two for the speed alone, one probe.
+  for (let i = 0; i < 10; i += 1) {
+    await send(i % 2 === 0 ? 710 : 540);
+    outcomes.push(await passes());
+  }
+  expect(outcomes.slice(4)).not.toContain(false);
+  await send(900);
+  await send(900);
+  expect(await passes()).toBe(false);
+});
+
 test("the foreground is ahead while its backlog is large for its speed", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
