@@ -57,8 +57,8 @@ type GateState = "closed" | "probing" | "open";
  * admits a little background, then all of it while the foreground stays as fast. While the foreground waits for bytes
  * to be compressed it needs the cores, and the background waits.
  *
- * The foreground's speed is measured in windows. Uploads report their bytes in chunks, which makes a window up to a
- * seventh too short or too long and the next one the opposite, so two are averaged. At the end of each, the state changes:
+ * The foreground's speed is measured in windows. Uploads report whole chunks, so windows of the same speed are up to a
+ * seventh too short or too long, in turn; hence two are averaged. At the end of each window, the state changes:
  *
  * | state | end of a window | next |
  * |---|---|---|
@@ -79,8 +79,9 @@ export class BackgroundGate {
   #state: GateState = "closed";
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
-  /** Speed of the last window alone, and of the last one beside background since the gate was closed. */
+  /** Speed of the last window that the foreground had alone. */
   #lastAlone: number | undefined;
+  /** Speed of the last window beside background, since the gate was closed. */
   #lastBeside: number | undefined;
   #lastSpeed = 0;
   #windowStartMs = 0;
