@@ -276,7 +276,7 @@ test("a daemon may be reached over TCP", async () => {
 test("a daemon may be reached through a proxy with a login", async () => {
   const { api, host, runWith } = await scene(CLASSIC, "tcp");
   const routes = { "docker.example:2375": host.slice("tcp://".length) };
-  await using proxy = await ConnectProxy.start({ login: "user:password", routes });
+  await using proxy = await ConnectProxy.start({ login: "user:daemon-proxy-password", routes });
   const env = { DOCKER_HOST: "tcp://docker.example:2375", HTTP_PROXY: proxy.url };
   expect(await runWith(env, "app")).toMatchObject({ exitCode: 0 });
   expect(api.loads).toHaveLength(1);

@@ -327,10 +327,10 @@ describe("a helper program", () => {
   });
 
   test("gets the URL key for Docker Hub", async () => {
-    const environment = await helper("hub", `read key; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$key\\"}"`);
+    const environment = await helper("hub", `read key; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"for $key\\"}"`);
     await put(".docker/config.json", { credsStore: "hub" });
     expect(await authorizationFor("index.docker.io", environment)).toBe(
-      `Basic ${basic("u:https://index.docker.io/v1/")}`,
+      `Basic ${basic("u:for https://index.docker.io/v1/")}`,
     );
   });
 
