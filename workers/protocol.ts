@@ -223,6 +223,7 @@ export interface BlockTask {
   readonly compress: boolean;
 }
 
+/** A file whose times have changed since the scan; its contents are `size` bytes of the tar, from `start`. */
 export interface TouchedFile {
   readonly path: ByteString;
   readonly start: number;

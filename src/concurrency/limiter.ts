@@ -71,8 +71,9 @@ export class PriorityLimiter {
     if (at > 0) this.#waiting.unshift(...this.#waiting.splice(at, 1));
   }
 
+  /** Raises the capacity. */
   widen(places: number): void {
-    for (let i = 0; i < places; i++) this.#leave();
+    for (let i = 0; i < places; i++) this.#release();
   }
 
   #insert(waiter: Waiter): void {
@@ -91,11 +92,11 @@ export class PriorityLimiter {
     return () => {
       if (!held) return;
       held = false;
-      this.#leave();
+      this.#release();
     };
   }
 
-  #leave(): void {
+  #release(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free += 1;
     else next.resolve(this.#releaser());

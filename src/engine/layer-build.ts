@@ -14,13 +14,13 @@ import { type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";
 import { closeSpoolFile } from "./spool-files.ts";
-import { type DiskTurns, TarFile } from "./tar-file.ts";
+import { type DiskLimiters, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
 export interface LayerEngine {
   readonly pool: WorkerPool;
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
-  readonly disk: DiskTurns;
+  readonly disk: DiskLimiters;
   readonly monitor: Monitor;
   openSpool(plan: LayerPlan, tarSize: number): Promise<SpooledBlob>;
 }
@@ -249,8 +249,8 @@ export class LayerBuild implements Layer {
 
   async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {
     if (files.length === 0) return [];
-    const leave = await this.#engine.disk.files.acquire(rank, signal);
-    void Promise.allSettled(files.map(({ done }) => done)).then(leave);
+    const release = await this.#engine.disk.files.acquire(rank, signal);
+    void Promise.allSettled(files.map(({ done }) => done)).then(release);
     const opened: TarFile[] = [];
     for (const file of files) if (await file.open(tarSize)) opened.push(file);
     return opened;

@@ -11,7 +11,7 @@ import { LayerBuild, type LayerEngine } from "./layer-build.ts";
 import type { WorkerPool } from "./pool.ts";
 import { maxBlobSize, SpooledBlob } from "./spool.ts";
 import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
-import { newDiskTurns } from "./tar-file.ts";
+import { newDiskLimiters } from "./tar-file.ts";
 
 /**
  * Concurrent layer builds. One large layer alone keeps all threads busy; the others hide the start and end latency of
@@ -65,7 +65,7 @@ export class LayerStore {
       pool,
       monitor,
       passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
-      disk: newDiskTurns(maxSpools),
+      disk: newDiskLimiters(maxSpools),
       openSpool: async (plan, tarSize) => {
         const directory = await blobFiles(plan);
         if (directory !== undefined) return await SpooledBlob.named(directory);
@@ -120,7 +120,8 @@ export class LayerStore {
   }
 
   #build(plan: LayerPlan, signal: AbortSignal): LayerBuild {
-    const [{ source, key }, early] = [plan, this.#early];
+    const { source, key } = plan;
+    const early = this.#early;
     if (source.kind !== "directory" || !early?.has(key))
       return new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
     const stamping = this.#scan(() => this.#engine.pool.stamp(source), plan, signal);

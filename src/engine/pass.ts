@@ -142,7 +142,7 @@ class Pass {
   #start(kind: "diff-id" | "blob", spool?: PassProducts["spool"], onSize?: (size: number) => void): RunningDigest {
     const digest = this.#pool.digest(kind, blockCount(this.#tar), spool);
     const onProgress = ({ slot, size, times }: DigestProgress): void => {
-      this.#leave(slot);
+      this.#doneWith(slot);
       onSize?.(size);
       this.#work?.digested(kind, times);
     };
@@ -162,11 +162,11 @@ class Pass {
   }
 
   async #acquire(rank: Rank, stop: AbortSignal): Promise<Slot> {
-    const leave = await this.#window?.acquire(rank, stop);
+    const releaseWindow = await this.#window?.acquire(rank, stop);
     const { number, release } = await this.#pool.slots.acquire(rank, stop);
     const releaseBoth = (): void => {
       release();
-      leave?.();
+      releaseWindow?.();
     };
     return { number, release: releaseBoth };
   }
@@ -216,13 +216,14 @@ class Pass {
       const bytes = rawBytes(this.#pool.arena, slot.number, length);
       const consuming = consumer.consume(bytes, position).then(() => {
         this.#consuming.delete(consuming);
-        this.#leave(slot.number);
+        this.#doneWith(slot.number);
       });
       this.#consuming.add(consuming);
     }
   }
 
-  #leave(slot: number): void {
+  /** One digest or consumer is done with a slot; the last one releases it. */
+  #doneWith(slot: number): void {
     const user = this.#users.get(slot);
     if (user === undefined) return;
     user.left -= 1;

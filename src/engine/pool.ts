@@ -115,15 +115,15 @@ export class WorkerPool {
   digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool: spool?.file, offset: spool?.offset ?? 0 };
-    const answer = this.#takes(blocks)
+    const reply = this.#takes(blocks)
       ? this.#small.digest(task)
       : this.#awaitReply(this.#started().digest(task, blocks, port2));
-    return { port: port1, done: answer.then((reply) => unwrap(reply, "digest-done")) };
+    return { port: port1, done: reply.then((done) => unwrap(done, "digest-done")) };
   }
 
   async hashFile(path: string): Promise<DiffID> {
-    const answer = this.#started().digest({ kind: "hash-file", path }, Number.POSITIVE_INFINITY);
-    const { sha256 } = unwrap(await this.#awaitReply(answer), "hash-file-done");
+    const reply = this.#started().digest({ kind: "hash-file", path }, Number.POSITIVE_INFINITY);
+    const { sha256 } = unwrap(await this.#awaitReply(reply), "hash-file-done");
     return `sha256:${sha256}` as DiffID;
   }
 
@@ -152,12 +152,12 @@ export class WorkerPool {
     }
   }
 
-  async #awaitReply<Reply>(answer: Promise<Reply>): Promise<Reply> {
-    answer.catch((error: unknown) => this.#onThreadDeath(error));
+  async #awaitReply<Reply>(reply: Promise<Reply>): Promise<Reply> {
+    reply.catch((error: unknown) => this.#onThreadDeath(error));
     if (this.#death !== undefined) throw this.#death;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     this.#waiting.add(reject);
-    answer.then(resolve, () => undefined);
+    reply.then(resolve, () => undefined);
     return await promise.finally(() => this.#waiting.delete(reject));
   }
 

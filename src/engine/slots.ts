@@ -58,14 +58,14 @@ export class SlotPool {
   }
 
   async acquire(rank: Rank, signal?: AbortSignal): Promise<Slot> {
-    const leave = await this.#enter(rank, signal);
+    const releasePlace = await this.#enter(rank, signal);
     const number = this.#free.pop() as number;
     let held = true;
     const release = (): void => {
       if (!held) return;
       held = false;
       this.#free.push(number);
-      leave();
+      releasePlace();
     };
     return { number, release };
   }
@@ -79,15 +79,15 @@ export class SlotPool {
       if (this.#isAppAhead()) this.#limiter.promote(1);
       return await this.#limiter.acquire(rank, signal);
     }
-    const leaveBackground = await this.#background.acquire(rank, signal);
+    const releaseBackground = await this.#background.acquire(rank, signal);
     try {
-      const leave = await this.#limiter.acquire(rank, signal);
+      const release = await this.#limiter.acquire(rank, signal);
       return () => {
-        leave();
-        leaveBackground();
+        release();
+        releaseBackground();
       };
     } catch (error) {
-      leaveBackground();
+      releaseBackground();
       throw error;
     }
   }

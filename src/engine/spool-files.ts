@@ -93,7 +93,8 @@ function cannotCreate(directory: string, code: SpoolFile["code"], error: unknown
   });
 }
 
-export interface SpoolRoom {
+/** A blob's part of a spool file: from `offset` on, which no other blob overlaps. */
+export interface SpoolRegion {
   readonly file: SpoolFile;
   readonly offset: number;
   release(): Promise<void>;
@@ -122,7 +123,7 @@ export class SpoolFiles {
     this.#maxFiles = maxFiles;
   }
 
-  async open(bytes: number): Promise<SpoolRoom> {
+  async open(bytes: number): Promise<SpoolRegion> {
     const opening = this.#turn.then(() => this.#choose());
     this.#turn = opening.catch(() => undefined);
     const shared = await opening;

@@ -7,7 +7,7 @@ import { Fault } from "../errors/fault.ts";
 import { type GrowingFile, readGrowing } from "../files/growing-file.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { GrowingBlob, OpenSpool } from "./layer.ts";
-import { closeSpoolFile, openSpoolFile, type SpoolRoom } from "./spool-files.ts";
+import { closeSpoolFile, openSpoolFile, type SpoolRegion } from "./spool-files.ts";
 
 const unlink = promisify(fs.unlink);
 const rename = promisify(fs.rename);
@@ -36,7 +36,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   #changed = new Condition();
   #path: string | undefined;
 
-  private constructor({ file, offset, release }: SpoolRoom, path: string | undefined) {
+  private constructor({ file, offset, release }: SpoolRegion, path: string | undefined) {
     this.file = file;
     this.offset = offset;
     this.#close = release;
@@ -44,8 +44,8 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
     this.done = awaitedLater(this.#result.promise);
   }
 
-  static in(room: SpoolRoom): SpooledBlob {
-    return new SpooledBlob(room, undefined);
+  static in(region: SpoolRegion): SpooledBlob {
+    return new SpooledBlob(region, undefined);
   }
 
   static async named(directory: string): Promise<SpooledBlob> {

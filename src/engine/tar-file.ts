@@ -24,7 +24,7 @@ const MODE = 0o666;
  * Limits concurrent disk work. Node has four threads for files, which uploads also need to read their spools: two may
  * write, and one may sync, which takes as long as the disk does.
  */
-export interface DiskTurns {
+export interface DiskLimiters {
   readonly files: PriorityLimiter;
   readonly writes: PriorityLimiter;
   readonly syncs: PriorityLimiter;
@@ -33,7 +33,7 @@ export interface DiskTurns {
 const MIN_FILES = 4;
 const MAX_FILES = 64;
 
-export function newDiskTurns(files = MAX_FILES): DiskTurns {
+export function newDiskLimiters(files = MAX_FILES): DiskLimiters {
   const places = Math.max(MIN_FILES, Math.min(MAX_FILES, files));
   return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
 }
@@ -48,7 +48,7 @@ export class TarFile implements BlockConsumer {
   readonly done: Promise<FinishedTar>;
   readonly #directory: string;
   readonly #path: string;
-  readonly #turns: DiskTurns;
+  readonly #limiters: DiskLimiters;
   readonly #rank: { readonly priority: Priority };
   readonly #result = Promise.withResolvers<FinishedTar>();
   readonly #writing = new Set<Promise<void>>();
@@ -56,10 +56,10 @@ export class TarFile implements BlockConsumer {
   #size = 0;
   #isEnded = false;
 
-  constructor(directory: string, turns: DiskTurns, priority: Priority) {
+  constructor(directory: string, limiters: DiskLimiters, priority: Priority) {
     this.#directory = directory;
     this.#path = join(directory, `${randomUUID()}.tar.part`);
-    this.#turns = turns;
+    this.#limiters = limiters;
     this.#rank = { priority };
     this.done = awaitedLater(this.#result.promise);
   }
@@ -83,7 +83,7 @@ export class TarFile implements BlockConsumer {
   async consume(bytes: Buffer, position: number): Promise<void> {
     const file = this.#file;
     if (this.#isEnded || file === undefined) return;
-    const writing = this.#turns.writes
+    const writing = this.#limiters.writes
       .run(this.#rank, () => this.#write(file, bytes, position))
       .catch((error: unknown) => {
         this.fail(error);
@@ -126,7 +126,7 @@ export class TarFile implements BlockConsumer {
 
   async #finish(file: number): Promise<FinishedTar> {
     try {
-      await this.#turns.syncs.run(this.#rank, () => sync(file));
+      await this.#limiters.syncs.run(this.#rank, () => sync(file));
     } finally {
       await close(file);
     }

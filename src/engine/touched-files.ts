@@ -3,6 +3,7 @@ import type { ByteString } from "../go/byte-string.ts";
 
 type BuiltBlock = Pick<BlockDone, "crc32" | "touched">;
 
+/** The files of one pass whose times have changed since the scan. The tar is valid if each was read in one version. */
 export class TouchedFiles {
   readonly #sums: number[] = [];
   readonly #files = new Map<number, TouchedFile>();
@@ -12,6 +13,7 @@ export class TouchedFiles {
     for (const file of touched) this.#files.set(file.start, file);
   }
 
+  /** One of the files, for an error; undefined if there are none. */
   get example(): ByteString | undefined {
     return this.#files.values().next().value?.path;
   }
@@ -23,7 +25,8 @@ export class TouchedFiles {
    */
   async verify(rebuild: (block: number) => Promise<BuiltBlock>): Promise<void> {
     for (const file of this.#files.values()) {
-      const [first, last] = [firstBlock(file), lastBlock(file)];
+      const first = firstBlock(file);
+      const last = lastBlock(file);
       if (first === last) continue;
       for (let block = first; block <= last; block++)
         if ((await rebuild(block)).crc32 !== this.#sums[block]) throw changedFault(file.path, "was written to");
