@@ -12,7 +12,7 @@ import { missingBlobs } from "../destinations/registry/blobs.ts";
 import { rawManifest } from "../destinations/registry/manifests.ts";
 import { type StartedPush, startPush } from "../destinations/registry/push.ts";
 import {
-  type LayerPush,
+  type LayerPushOptions,
   type PushedBlob,
   pushLayer,
   type RegistryContent,
@@ -37,15 +37,20 @@ class CacheLayerPush {
   readonly #content: Promise<RegistryContent>;
   readonly #layer: Layer;
   readonly #repository: RegistryRepository;
-  readonly #work: LayerPush;
+  readonly #options: LayerPushOptions;
   #pushed: Promise<PushedBlob>;
   #isReleased = false;
 
-  constructor(content: Promise<RegistryContent>, layer: Layer, repository: RegistryRepository, work: LayerPush) {
+  constructor(
+    content: Promise<RegistryContent>,
+    layer: Layer,
+    repository: RegistryRepository,
+    options: LayerPushOptions,
+  ) {
     this.#content = content;
     this.#layer = layer;
     this.#repository = repository;
-    this.#work = work;
+    this.#options = options;
     this.#pushed = awaitedLater(this.#push());
   }
 
@@ -70,7 +75,7 @@ class CacheLayerPush {
     const content = await this.#content;
     const isGone = this.#isReleased && content.kind === "existing";
     const left = isGone ? { ...content, otherwise: undefined } : content;
-    const pushed = await pushLayer(left, this.#repository, this.#work);
+    const pushed = await pushLayer(left, this.#repository, this.#options);
     if (pushed.isCertain) this.release();
     return pushed;
   }
@@ -135,9 +140,9 @@ export class ImageCache implements CacheStore {
       logger.info("Layer cache not found");
       return EMPTY_CACHE_METADATA;
     }
-    const work = { priority: CACHE_PRIORITY, signal };
+    const options = { priority: CACHE_PRIORITY, signal };
     const isWhole = previous !== undefined && cacheImageDamage(previous) === undefined;
-    if (!isWhole || !(await previous.repository.isComplete(previous.stored, work))) {
+    if (!isWhole || !(await previous.repository.isComplete(previous.stored, options))) {
       logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
       return EMPTY_CACHE_METADATA;
     }
@@ -216,8 +221,8 @@ export class ImageCache implements CacheStore {
     await blobs;
     await appSaved;
     const { repository, reference } = this.#cache;
-    const work = { priority: CACHE_PRIORITY, signal };
-    const [result] = await repository.putTags([reference], rawManifest(image), work, lookups);
+    const options = { priority: CACHE_PRIORITY, signal };
+    const [result] = await repository.putTags([reference], rawManifest(image), options, lookups);
     return result;
   }
 
@@ -266,8 +271,8 @@ export class ImageCache implements CacheStore {
     if (appRepository?.registry === reference.registry)
       return { kind: "existing", descriptor: await inApp, from: appRepository, otherwise: made };
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
-    const work = { priority: CACHE_PRIORITY, order, signal };
-    const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, work));
+    const options = { priority: CACHE_PRIORITY, order, signal };
+    const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, options));
     return isHere ? { kind: "existing", descriptor: content.descriptor, from: repository, otherwise: made } : made;
   }
 
@@ -285,8 +290,8 @@ export class ImageCache implements CacheStore {
   #push(content: Promise<RegistryContent>, layer: Layer, signal: AbortSignal): CacheLayerPush {
     const { monitor } = this.#context;
     const { id, order } = layer.plan;
-    const work = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
-    return new CacheLayerPush(content, layer, this.#cache.repository, work);
+    const options = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
+    return new CacheLayerPush(content, layer, this.#cache.repository, options);
   }
 
   #pushOf(layer: CacheLayer): CacheLayerPush {

@@ -119,8 +119,15 @@ export class RegistryApp implements AppDestination {
   ): Promise<Descriptor> {
     const located = locate(content);
     try {
-      const work = { priority: APP_PRIORITY, order, signal, monitor: this.#monitor, image: "app", layer: id } as const;
-      const { descriptor, isCertain } = await pushLayer(located, this.repository, work);
+      const options = {
+        priority: APP_PRIORITY,
+        order,
+        signal,
+        monitor: this.#monitor,
+        image: "app",
+        layer: id,
+      } as const;
+      const { descriptor, isCertain } = await pushLayer(located, this.repository, options);
       if (isCertain) this.#certain.add(content);
       return descriptor;
     } catch (error) {
@@ -141,9 +148,9 @@ export class RegistryApp implements AppDestination {
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, started, signal);
     if (pushed.missing.size > 0) {
-      const work = { priority: APP_PRIORITY, signal };
+      const options = { priority: APP_PRIORITY, signal };
       const marked = [...pushed.missing].map(
-        async ([repository, blobs]) => [repository, await repository.markMissing(blobs, work)] as const,
+        async ([repository, blobs]) => [repository, await repository.markMissing(blobs, options)] as const,
       );
       const again = this.#addAgain(unsaved, new Map(await Promise.all(marked)), signal);
       image = build(await Promise.all(again.layers.map(({ added }) => added)));

@@ -7,7 +7,7 @@ import { networkFault } from "../../http/network-faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256, withoutAlgorithm } from "../../oci/digest.ts";
-import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, type RequestOptions, scopeOf } from "./connection.ts";
 import { WRONG_DIGEST } from "./manifests.ts";
 import { pullHint } from "./refusals.ts";
 
@@ -20,11 +20,11 @@ export async function headBlob(
   connection: Connection,
   digest: Digest,
   actions: "pull" | "push,pull",
-  work: Work,
+  options: RequestOptions,
 ): Promise<Presence> {
   try {
     const { status } = await connection.client.send({
-      ...work,
+      ...options,
       method: "HEAD",
       target: pathOf(connection, `blobs/${digest}`),
       scopes: [scopeOf(connection.repository, actions)],
@@ -53,13 +53,13 @@ export function memoryBlob(bytes: Uint8Array): GrowingBlob {
  * A repository's blob as a source for an upload. Never yields more than its descriptor says, and throws if there is
  * less or more; the receiving registry verifies the digest when the upload is committed.
  */
-export function remoteBlob(connection: Connection, descriptor: Descriptor, work: Work): GrowingBlob {
+export function remoteBlob(connection: Connection, descriptor: Descriptor, options: RequestOptions): GrowingBlob {
   const { digest, size } = descriptor;
   return {
     available: size,
     done: Promise.resolve({ digest, size }),
     reaches: async (position) => position < size,
-    read: (from, signal) => readBlob(connection, descriptor, from, { ...work, signal }),
+    read: (from, signal) => readBlob(connection, descriptor, from, { ...options, signal }),
   };
 }
 
@@ -67,11 +67,11 @@ async function* readBlob(
   connection: Connection,
   { digest, size }: Descriptor,
   from: number,
-  work: Work,
+  options: RequestOptions,
 ): AsyncGenerator<Uint8Array> {
   if (from >= size && size > 0) return;
   const request = {
-    ...work,
+    ...options,
     method: "GET",
     target: pathOf(connection, `blobs/${digest}`),
     scopes: [scopeOf(connection.repository, "pull")],
@@ -101,7 +101,7 @@ async function* readBlob(
       if (chunk.length > skipped) yield chunk.subarray(skipped);
     }
   } catch (error) {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     throw networkFault("GET", response, error);
   }
   if (position !== size) throw wrongSize(position);
@@ -124,16 +124,16 @@ export async function verifyRefused(
   refusal: unknown,
   connection: Connection,
   descriptor: Descriptor,
-  work: Work,
+  options: RequestOptions,
 ): Promise<void> {
   const isOfBytes = refusal instanceof RegistryFault && (refusal.status === 400 || refusal.code === WRONG_DIGEST);
   if (!isOfBytes) return;
   const { digest, size } = descriptor;
   const hash = createHash("sha256");
   try {
-    for await (const chunk of readBlob(connection, descriptor, 0, work)) hash.update(chunk);
+    for await (const chunk of readBlob(connection, descriptor, 0, options)) hash.update(chunk);
   } catch {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     return;
   }
   const got = hash.digest("hex");

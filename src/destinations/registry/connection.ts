@@ -38,7 +38,8 @@ export class RetryNotices {
   }
 }
 
-export interface Work {
+/** What the requests for one purpose share: their place in queues, their cancellation, the observer of retries. */
+export interface RequestOptions {
   /** Lower goes first in every queue: the app image before the cache image. */
   readonly priority: number;
   readonly order?: number | undefined;

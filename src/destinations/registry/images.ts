@@ -19,10 +19,10 @@ import {
 } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { headBlob, RESTORE_HINT } from "./blobs.ts";
-import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, type RequestOptions, scopeOf } from "./connection.ts";
 import { getManifest, type RawManifest } from "./manifests.ts";
 import { pullHint } from "./refusals.ts";
-import { formatWait, OPEN_TRIES, persist, retryHooks } from "./retries.ts";
+import { formatWait, OPEN_TRIES, retryHooks, withRetries } from "./retries.ts";
 
 export interface RegistryImage {
   readonly reference: Reference;
@@ -44,15 +44,15 @@ export async function openImage(
   connection: Connection,
   reference: Reference,
   platform: Platform,
-  work: Work,
+  options: RequestOptions,
   mayBeMissing = false,
 ): Promise<RegistryImage> {
   const { openRetry, logger } = connection;
   const context = `connect to repo store "${reference}"`;
   let retries = 0;
   try {
-    const image = await retrying(openRetry(mayBeMissing), () => readImage(connection, reference, platform, work), {
-      ...retryHooks(connection, work),
+    const image = await retrying(openRetry(mayBeMissing), () => readImage(connection, reference, platform, options), {
+      ...retryHooks(connection, options),
       onRetry: (error, { count }, waitMs) => {
         retries = count;
         connection.onRetry?.(error, waitMs);
@@ -64,7 +64,7 @@ export async function openImage(
     if (retries > 0) logger.info(`Successfully opened remote image after ${retries} retries`);
     return image;
   } catch (error) {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     // The reference reads this variable before it opens the image.
     if (error instanceof Fault && error.code === "EXPORT_AUTH_ENVIRONMENT") throw error;
     throw withPullHint(withContext(context, error), reference);
@@ -76,10 +76,10 @@ export async function findImage(
   connection: Connection,
   reference: Reference,
   platform: Platform,
-  work: Work,
+  options: RequestOptions,
 ): Promise<RegistryImage | undefined> {
   try {
-    return await openImage(connection, reference, platform, work, true);
+    return await openImage(connection, reference, platform, options, true);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.code === NOT_FOUND || isStructured401(error.cause)) return undefined;
@@ -87,19 +87,26 @@ export async function findImage(
   }
 }
 
-export async function isComplete(connection: Connection, image: RegistryImage, work: Work): Promise<boolean> {
+export async function isComplete(
+  connection: Connection,
+  image: RegistryImage,
+  options: RequestOptions,
+): Promise<boolean> {
   const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
   const digests = new Set(layers.map(({ digest }) => digest));
   const found = await Promise.all(
     [...digests].map((digest) =>
-      persist(connection, work, `blob ${digest}`, () => headBlob(connection, digest, "pull", work)),
+      withRetries(connection, options, `blob ${digest}`, () => headBlob(connection, digest, "pull", options)),
     ),
   );
   return !found.includes("absent");
 }
 
-async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
-  let found = await withMissingHint(nameHint(reference, platform), getManifest(connection, reference.identifier, work));
+async function readImage(connection: Connection, reference: Reference, platform: Platform, options: RequestOptions) {
+  let found = await withMissingHint(
+    nameHint(reference, platform),
+    getManifest(connection, reference.identifier, options),
+  );
   // The first matching entry wins, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
   while (isIndex(found.mediaType, found.bytes)) {
     const child = selectManifest(parseIndex(found.bytes), platform);
@@ -109,20 +116,24 @@ async function readImage(connection: Connection, reference: Reference, platform:
         `no child with platform ${platform.os}/${platform.architecture} in index ${reference}`,
       );
     const childHint = `Push the image again: its index lists ${child.digest}, which is gone from ${reference.repository.name}.`;
-    const manifest = await withMissingHint(childHint, getManifest(connection, child.digest, work));
+    const manifest = await withMissingHint(childHint, getManifest(connection, child.digest, options));
     found = { ...manifest, mediaType: child.mediaType };
   }
-  return readImageOf(connection, found, work);
+  return readImageOf(connection, found, options);
 }
 
-async function readImageOf(connection: Connection, found: RawManifest, work: Work): Promise<RegistryImage> {
+async function readImageOf(
+  connection: Connection,
+  found: RawManifest,
+  options: RequestOptions,
+): Promise<RegistryImage> {
   const manifest = parseManifest(found.bytes);
   const mediaType = manifest.mediaType || (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
   return {
     reference: connection.repository.withDigest(found.digest),
     descriptor: { mediaType, size: found.bytes.length, digest: found.digest },
     manifest,
-    configBytes: await withMissingHint(RESTORE_HINT, readConfig(connection, manifest.config, work)),
+    configBytes: await withMissingHint(RESTORE_HINT, readConfig(connection, manifest.config, options)),
   };
 }
 
@@ -136,13 +147,17 @@ function nameHint(reference: Reference, { os, architecture }: Platform): string 
   return `Check the name, and that the image has an entry for ${os}/${architecture}: ${missing}`;
 }
 
-async function readConfig(connection: Connection, { digest, size, data }: Descriptor, work: Work): Promise<Buffer> {
+async function readConfig(
+  connection: Connection,
+  { digest, size, data }: Descriptor,
+  options: RequestOptions,
+): Promise<Buffer> {
   const bytes =
     data === undefined
       ? await connection.client
           .read(
             {
-              ...work,
+              ...options,
               method: "GET",
               target: pathOf(connection, `blobs/${digest}`),
               scopes: [scopeOf(connection.repository, "pull")],

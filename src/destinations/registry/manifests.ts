@@ -13,7 +13,7 @@ import {
 import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
 import { MAX_MANIFEST_BYTES } from "../../oci/manifest.ts";
 import type { RegistryResponse } from "./client.ts";
-import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, type RequestOptions, scopeOf } from "./connection.ts";
 
 export const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
@@ -75,10 +75,10 @@ export async function headManifest(
   connection: Connection,
   identifier: string,
   actions: "pull" | "push,pull",
-  work: Work,
+  options: RequestOptions,
 ): Promise<ManifestLookup> {
   const response = await connection.client.send({
-    ...work,
+    ...options,
     method: "HEAD",
     target: pathOf(connection, `manifests/${identifier}`),
     scopes: [scopeOf(connection.repository, actions)],
@@ -90,10 +90,14 @@ export async function headManifest(
   return { kind: "found", digest: isSha256(digest) ? digest : undefined };
 }
 
-export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RawManifest> {
+export async function getManifest(
+  connection: Connection,
+  identifier: string,
+  options: RequestOptions,
+): Promise<RawManifest> {
   const { bytes, headers } = await connection.client.read(
     {
-      ...work,
+      ...options,
       method: "GET",
       target: pathOf(connection, `manifests/${identifier}`),
       scopes: [scopeOf(connection.repository, "pull")],
@@ -123,10 +127,10 @@ export async function putManifest(
   connection: Connection,
   identifier: string,
   manifest: RawManifest,
-  work: Work,
+  options: RequestOptions,
 ): Promise<void> {
   const response = await connection.client.send({
-    ...work,
+    ...options,
     method: "PUT",
     target: pathOf(connection, `manifests/${identifier}`),
     scopes: [scopeOf(connection.repository, "push,pull")],
@@ -138,13 +142,13 @@ export async function putManifest(
   await checkStored(
     response,
     digest,
-    async () => (await headManifest(connection, digest, "push,pull", work)).kind === "found",
+    async () => (await headManifest(connection, digest, "push,pull", options)).kind === "found",
   );
 }
 
-export async function deleteManifest(connection: Connection, digest: Digest, work: Work): Promise<void> {
+export async function deleteManifest(connection: Connection, digest: Digest, options: RequestOptions): Promise<void> {
   await connection.client.send({
-    ...work,
+    ...options,
     method: "DELETE",
     target: pathOf(connection, `manifests/${digest}`),
     scopes: [scopeOf(connection.repository, "push,pull,delete")],

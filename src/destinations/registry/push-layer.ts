@@ -4,12 +4,12 @@ import type { Side } from "../../observe/work-sink.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
 import type { LayerContent, MadeContent } from "../destination.ts";
-import type { Work } from "./connection.ts";
+import type { RequestOptions } from "./connection.ts";
 import type { RegistryRepository } from "./repository.ts";
 
 export type RegistryContent = LayerContent<RegistryRepository>;
 
-export interface LayerPush extends Work {
+export interface LayerPushOptions extends RequestOptions {
   readonly monitor: Monitor;
   readonly image: Side;
   readonly layer: string | undefined;
@@ -24,21 +24,21 @@ export interface PushedBlob {
 export async function pushLayer(
   content: RegistryContent,
   repository: RegistryRepository,
-  { monitor, image, layer, ...work }: LayerPush,
+  { monitor, image, layer, ...options }: LayerPushOptions,
 ): Promise<PushedBlob> {
   const source = content.kind === "made" ? { work: content.layer.work } : { size: content.descriptor.size };
   const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
   const onBytes = (bytes: number) => transfer.reach(bytes);
   const onBegin = (offset: number) => transfer.begin(offset);
   const onRetry = (error: unknown, waitMs: number) => transfer.retry(error, waitMs);
-  const options = { ...work, onBytes, onBegin, onRetry };
+  const observed = { ...options, onBytes, onBegin, onRetry };
   try {
     let built: MadeContent;
     if (content.kind === "made") built = content;
     else {
       const { descriptor, from, otherwise } = content;
       try {
-        const put = await repository.copyBlob(descriptor, from, options);
+        const put = await repository.copyBlob(descriptor, from, observed);
         transfer.done(descriptor.digest, descriptor.size, put?.outcome ?? "existing");
         return { descriptor, isCertain: from.name !== repository.name };
       } catch (error) {
@@ -47,7 +47,7 @@ export async function pushLayer(
         built = otherwise;
       }
     }
-    const { digest, size, outcome } = await repository.putBlob(await built.layer.blob(), options);
+    const { digest, size, outcome } = await repository.putBlob(await built.layer.blob(), observed);
     if (outcome === "uploaded") built.layer.counters.uploads += 1;
     transfer.done(digest, size, outcome);
     return { descriptor: { mediaType: await built.mediaType, size, digest }, isCertain: outcome === "uploaded" };

@@ -5,7 +5,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
 import { type MissingBlobs, missingBlobs } from "./blobs.ts";
-import type { Work } from "./connection.ts";
+import type { RequestOptions } from "./connection.ts";
 import { rawManifest } from "./manifests.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import { isPushFault } from "./refusals.ts";
@@ -24,10 +24,10 @@ export interface StartedPush {
 export function startPush(
   repository: RegistryRepository,
   { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
-  work: Work,
+  options: RequestOptions,
 ): StartedPush {
-  const put = Promise.all(blobs.map((bytes) => repository.putBytes(bytes, work)));
-  return { blobs: awaitedLater(put), lookups: repository.lookUpTags(names, work) };
+  const put = Promise.all(blobs.map((bytes) => repository.putBytes(bytes, options)));
+  return { blobs: awaitedLater(put), lookups: repository.lookUpTags(names, options) };
 }
 
 interface PushedLayer {
@@ -91,10 +91,10 @@ async function pushTo(
   signal: AbortSignal,
   pushBlobs: () => Promise<unknown>,
 ): Promise<PushedNames> {
-  const work = { priority: APP_PRIORITY, signal };
+  const options = { priority: APP_PRIORITY, signal };
   try {
     await pushBlobs();
-    return [repository, await repository.putTags(references, rawManifest(image), work, started.lookups)];
+    return [repository, await repository.putTags(references, rawManifest(image), options, started.lookups)];
   } catch (error) {
     signal.throwIfAborted();
     if (!isPushFault(error)) throw error;
@@ -108,17 +108,17 @@ async function copyBlobs(
   repository: RegistryRepository,
   signal: AbortSignal,
 ): Promise<void> {
-  const work = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
+  const options = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
   const own = image.layers.slice(base.layers.length);
   const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
     content.kind === "made" && source !== undefined
       ? { kind: "existing", descriptor, from: source, otherwise: content }
       : content;
   await Promise.all([
-    repository.putBytes(image.configBytes, work),
+    repository.putBytes(image.configBytes, options),
     pushBaseLayers(base.layers, base.from, repository, { monitor, signal }),
     ...layers.map((layer, i) =>
-      pushLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),
+      pushLayer(contentOf(layer, own[i] as Descriptor), repository, { ...options, layer: layer.id }),
     ),
   ]);
 }

@@ -13,10 +13,10 @@ import {
   remoteBlob,
   verifyRefused,
 } from "./blobs.ts";
-import type { Connection, Work } from "./connection.ts";
+import type { Connection, RequestOptions } from "./connection.ts";
 import { findImage, isComplete, openImage, type RegistryImage } from "./images.ts";
 import { deleteManifest, headManifest, type RawManifest } from "./manifests.ts";
-import { formatWait, persist } from "./retries.ts";
+import { formatWait, withRetries } from "./retries.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 import { checkPush } from "./upload-requests.ts";
@@ -59,30 +59,30 @@ export class RegistryRepository {
     return this.#connection.repository.registry;
   }
 
-  openImage(reference: Reference, platform: Platform, work: Work): Promise<RegistryImage> {
-    return openImage(this.#connection, reference, platform, work);
+  openImage(reference: Reference, platform: Platform, options: RequestOptions): Promise<RegistryImage> {
+    return openImage(this.#connection, reference, platform, options);
   }
 
-  findImage(reference: Reference, platform: Platform, work: Work): Promise<RegistryImage | undefined> {
-    return findImage(this.#connection, reference, platform, work);
+  findImage(reference: Reference, platform: Platform, options: RequestOptions): Promise<RegistryImage | undefined> {
+    return findImage(this.#connection, reference, platform, options);
   }
 
-  checkPush(work: Work): Promise<void> {
-    return checkPush(this.#connection, work);
+  checkPush(options: RequestOptions): Promise<void> {
+    return checkPush(this.#connection, options);
   }
 
-  isComplete(image: RegistryImage, work: Work): Promise<boolean> {
-    return isComplete(this.#connection, image, work);
+  isComplete(image: RegistryImage, options: RequestOptions): Promise<boolean> {
+    return isComplete(this.#connection, image, options);
   }
 
-  async hasManifest(reference: Reference, actions: "pull" | "push,pull", work: Work): Promise<boolean> {
-    const head = () => headManifest(this.#connection, reference.identifier, actions, work);
-    const { kind } = await persist(this.#connection, work, `manifest ${reference.identifier}`, head);
+  async hasManifest(reference: Reference, actions: "pull" | "push,pull", options: RequestOptions): Promise<boolean> {
+    const head = () => headManifest(this.#connection, reference.identifier, actions, options);
+    const { kind } = await withRetries(this.#connection, options, `manifest ${reference.identifier}`, head);
     return kind === "found";
   }
 
-  async hasBlob(digest: Digest, work: Work): Promise<boolean> {
-    return (await this.#presence(digest, work)) === "present";
+  async hasBlob(digest: Digest, options: RequestOptions): Promise<boolean> {
+    return (await this.#presence(digest, options)) === "present";
   }
 
   /** Forgets which blobs the repository has: a registry may have collected those that no image references yet. */
@@ -99,14 +99,14 @@ export class RegistryRepository {
    * @returns the blobs to be pushed again
    * @throws the signal's reason
    */
-  async markMissing({ digests, areNamed }: MissingBlobs, work: Work): Promise<readonly Digest[]> {
+  async markMissing({ digests, areNamed }: MissingBlobs, options: RequestOptions): Promise<readonly Digest[]> {
     const { logger, pushRetry } = this.#connection;
     const reported = digests.filter((digest) => !this.#sent.has(digest));
     for (const digest of reported) this.#present.delete(digest);
     // If a look fails, the next push shows why.
-    const look = (digest: Digest) => this.#presence(digest, work).catch(() => "unknown");
+    const look = (digest: Digest) => this.#presence(digest, options).catch(() => "unknown");
     const presences = areNamed ? [] : await Promise.all(reported.map(look));
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const missing = reported.filter((_, i) => areNamed || presences[i] === "absent");
     for (const digest of missing) this.#missing.add(digest);
     if (missing.length > 0)
@@ -117,7 +117,7 @@ export class RegistryRepository {
     const waitMs = Math.min(SETTLE_MS, pushRetry.budgetMs);
     const again = `pushing the manifest again in ${formatWait(waitMs)}`;
     logger.warn(`${this.name} does not find blobs that it accepted or reported; ${again}: ${others.join(", ")}`);
-    await pushRetry.clock.wait(waitMs, work.signal);
+    await pushRetry.clock.wait(waitMs, options.signal);
     return missing;
   }
 
@@ -128,15 +128,15 @@ export class RegistryRepository {
    */
   putBlob(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
     const put = async (signal: AbortSignal): Promise<PutBlob> => {
-      const work = { ...options, signal };
+      const shared = { ...options, signal };
       this.#puts.set(blob, options);
       try {
         // Waits without occupying an upload slot.
         await blob.reaches(READY_BYTES - 1);
         const { isMonolithic, needsLength } = this.#connection.capabilities;
         const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
-        if (finished !== undefined) return await this.#putComplete(blob, finished, work);
-        await new Upload(this.#connection, blob, work).run(undefined);
+        if (finished !== undefined) return await this.#putComplete(blob, finished, shared);
+        await new Upload(this.#connection, blob, shared).run(undefined);
         const { digest, size } = await blob.done;
         this.#found(digest, "uploaded");
         return { digest, size, outcome: "uploaded" };
@@ -175,26 +175,28 @@ export class RegistryRepository {
   putTags(
     references: readonly Reference[],
     manifest: RawManifest,
-    work: Work,
+    options: RequestOptions,
     lookups?: TagLookups,
   ): Promise<TagResult[]> {
-    return putTags(this.#connection, references, manifest, work, lookups);
+    return putTags(this.#connection, references, manifest, options, lookups);
   }
 
-  lookUpTags(references: readonly Reference[], work: Work): TagLookups {
-    return lookUpTags(this.#connection, references, work);
+  lookUpTags(references: readonly Reference[], options: RequestOptions): TagLookups {
+    return lookUpTags(this.#connection, references, options);
   }
 
   /** Call only for manifests that this export pushed (docs/compatibility.md#no-delete-of-unpushed-images). */
-  deleteManifest(digest: Digest, work: Work): Promise<void> {
-    return persist(this.#connection, work, `manifest ${digest}`, () => deleteManifest(this.#connection, digest, work));
+  deleteManifest(digest: Digest, options: RequestOptions): Promise<void> {
+    return withRetries(this.#connection, options, `manifest ${digest}`, () =>
+      deleteManifest(this.#connection, digest, options),
+    );
   }
 
-  async #presence(digest: Digest, work: Work): Promise<Presence> {
+  async #presence(digest: Digest, options: RequestOptions): Promise<Presence> {
     if (this.#present.has(digest)) return "present";
     if (this.#missing.has(digest)) return "absent";
-    const head = () => headBlob(this.#connection, digest, "push,pull", work);
-    const presence = await persist(this.#connection, work, `blob ${digest}`, head);
+    const head = () => headBlob(this.#connection, digest, "push,pull", options);
+    const presence = await withRetries(this.#connection, options, `blob ${digest}`, head);
     if (presence === "present") this.#present.add(digest);
     return presence;
   }
@@ -224,8 +226,8 @@ export class RegistryRepository {
     options: PutOptions,
   ): Promise<PutBlob> {
     const put = async (signal: AbortSignal): Promise<PutBlob> => {
-      const work = { ...options, signal };
-      const outcome = await this.#settle(blob, digest, work);
+      const shared = { ...options, signal };
+      const outcome = await this.#settle(blob, digest, shared);
       this.#found(digest, outcome);
       options.onBytes?.(size);
       return { digest, size, outcome };

@@ -3,7 +3,7 @@ import { fullJitter, type RetryHooks, type RetryPolicy, retrying } from "../../c
 import { Fault, type FaultCode, messageOf } from "../../errors/fault.ts";
 import { askedWaitMs, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Timeouts } from "../../http/http.ts";
-import type { Connection, Work } from "./connection.ts";
+import type { Connection, RequestOptions } from "./connection.ts";
 import { explained } from "./refusals.ts";
 
 /** Milliseconds; a host that has never answered is more likely a wrong name than a registry that will recover. */
@@ -77,22 +77,25 @@ function mayBeTransient(error: unknown): boolean {
  * Runs a request, with retries within the budget.
  * @param what names the blob or manifest in the final error's hint
  */
-export async function persist<T>(
+export async function withRetries<T>(
   connection: Connection,
-  work: Work,
+  options: RequestOptions,
   what: string,
   task: () => Promise<T>,
   isOverwrite = () => false,
 ): Promise<T> {
   try {
-    return await retrying(connection.pushRetry, task, retryHooks(connection, work));
+    return await retrying(connection.pushRetry, task, retryHooks(connection, options));
   } catch (error) {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     throw explained(error, { repository: connection.repository, what, isOverwrite: isOverwrite() });
   }
 }
 
-export function retryHooks(connection: Connection, { signal, onRetry = connection.onRetry }: Work): RetryHooks {
+export function retryHooks(
+  connection: Connection,
+  { signal, onRetry = connection.onRetry }: RequestOptions,
+): RetryHooks {
   const { counters, pushRetry, notices } = connection;
   return {
     signal,

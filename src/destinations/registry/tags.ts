@@ -1,7 +1,7 @@
 import type { Reference } from "../../oci/reference.ts";
-import type { Connection, Work } from "./connection.ts";
+import type { Connection, RequestOptions } from "./connection.ts";
 import { headManifest, type ManifestLookup, putManifest, type RawManifest } from "./manifests.ts";
-import { persist } from "./retries.ts";
+import { withRetries } from "./retries.ts";
 
 /** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
 export interface TagResult {
@@ -13,8 +13,12 @@ export interface TagResult {
 /** Undefined: the lookup failed. */
 export type TagLookups = ReadonlyMap<Reference, Promise<ManifestLookup | undefined>>;
 
-export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
-  const lookUp = ({ identifier }: Reference) => headManifest(connection, identifier, "push,pull", work);
+export function lookUpTags(
+  connection: Connection,
+  references: readonly Reference[],
+  options: RequestOptions,
+): TagLookups {
+  const lookUp = ({ identifier }: Reference) => headManifest(connection, identifier, "push,pull", options);
   return new Map(references.map((reference) => [reference, lookUp(reference).catch(() => undefined)]));
 }
 
@@ -27,7 +31,7 @@ export function putTags(
   connection: Connection,
   references: readonly Reference[],
   manifest: RawManifest,
-  work: Work,
+  options: RequestOptions,
   lookups: TagLookups = new Map(),
 ): Promise<TagResult[]> {
   const isCurrent = (found: ManifestLookup | undefined) => found?.kind === "found" && found.digest === manifest.digest;
@@ -41,18 +45,18 @@ export function putTags(
     try {
       // If the response to a PUT was lost, the next attempt finds the manifest.
       const push = async () => {
-        const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
+        const found = known ?? (await headManifest(connection, identifier, "push,pull", options));
         if (isCurrent(found)) return isSent ? "pushed" : "unchanged";
         isOverwrite = found.kind === "found";
         known = undefined;
         isSent = true;
-        await putManifest(connection, identifier, manifest, work);
+        await putManifest(connection, identifier, manifest, options);
         return "pushed";
       };
-      const outcome = await persist(connection, work, `manifest ${identifier}`, push, () => isOverwrite);
+      const outcome = await withRetries(connection, options, `manifest ${identifier}`, push, () => isOverwrite);
       return { reference, outcome };
     } catch (error) {
-      work.signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       return { reference, outcome: "failed", error };
     }
   };

@@ -4,8 +4,8 @@ import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
 import type { RegistryResponse } from "./client.ts";
-import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
-import { persist } from "./retries.ts";
+import { type Connection, pathOf, type RequestOptions, scopeOf } from "./connection.ts";
+import { withRetries } from "./retries.ts";
 
 export interface MountSource {
   readonly digest: Digest;
@@ -26,24 +26,33 @@ export type Opened =
  * another repository"). A registry may answer a mount with an upload, which is used; if the mount fails, an upload is
  * requested instead, as in go-containerregistry (its issues 1404 and 1679).
  */
-export async function openUpload(connection: Connection, source: MountSource | undefined, work: Work): Promise<Opened> {
-  if (source === undefined) return post(connection, "", [], work);
+export async function openUpload(
+  connection: Connection,
+  source: MountSource | undefined,
+  options: RequestOptions,
+): Promise<Opened> {
+  if (source === undefined) return post(connection, "", [], options);
   // Quay rejects a mount without `from`.
   const query = new URLSearchParams({ mount: source.digest, from: source.from.path });
   try {
-    return await post(connection, `?${query}`, [scopeOf(source.from, "pull")], work);
+    return await post(connection, `?${query}`, [scopeOf(source.from, "pull")], options);
   } catch (error) {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     // Also a token server that denies the other repository.
     if (!(error instanceof Fault)) throw error;
     connection.logger.debug(`${messageOf(error)}, uploading instead of mounting`);
-    return post(connection, "", [], work);
+    return post(connection, "", [], options);
   }
 }
 
-async function post(connection: Connection, query: string, scopes: readonly string[], work: Work): Promise<Opened> {
+async function post(
+  connection: Connection,
+  query: string,
+  scopes: readonly string[],
+  options: RequestOptions,
+): Promise<Opened> {
   const response = await connection.client.send({
-    ...work,
+    ...options,
     method: "POST",
     target: pathOf(connection, `blobs/uploads/${query}`),
     scopes: [scopeOf(connection.repository, "push,pull"), ...scopes],
@@ -64,10 +73,14 @@ export const CANCEL_TIMEOUT_MS = 400;
  * the upload. Uses a separate token, because a token server may deny the right to delete, and pushes must not depend on
  * it.
  */
-export async function cancelUpload({ client, repository }: Connection, location: URL, work: Work): Promise<void> {
+export async function cancelUpload(
+  { client, repository }: Connection,
+  location: URL,
+  options: RequestOptions,
+): Promise<void> {
   const scopes = [scopeOf(repository, "push,pull,delete")];
   const request = { method: "DELETE", target: location, scopes, expected: [200, 202, 204, 404] } as const;
-  await client.send({ ...work, ...request }).catch(() => undefined);
+  await client.send({ ...options, ...request }).catch(() => undefined);
 }
 
 export interface UploadStatus {
@@ -85,10 +98,10 @@ export async function readUploadStatus(
   connection: Connection,
   location: URL,
   sent: number,
-  work: Work,
+  options: RequestOptions,
 ): Promise<UploadStatus | undefined> {
   const response = await connection.client.send({
-    ...work,
+    ...options,
     method: "GET",
     target: location,
     scopes: [scopeOf(connection.repository, "push,pull")],
@@ -118,17 +131,19 @@ const FINAL = new Set([401, 403, 404, 405]);
  * registry that never answers, or whose `/v2/` does not answer like one: that says nothing about access.
  * @throws RegistryFault of the refusal
  */
-export async function checkPush(connection: Connection, work: Work): Promise<void> {
+export async function checkPush(connection: Connection, options: RequestOptions): Promise<void> {
   let location: URL;
   try {
-    const opened = await persist(connection, work, "an upload", () => openUpload(connection, undefined, work));
+    const opened = await withRetries(connection, options, "an upload", () =>
+      openUpload(connection, undefined, options),
+    );
     if (opened.mounted) return;
     location = opened.location;
   } catch (error) {
-    work.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const isRefused = error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0);
     if (isRefused && connection.client.isOpen) throw error;
     return;
   }
-  void cancelUpload(connection, location, work);
+  void cancelUpload(connection, location, options);
 }

@@ -9,7 +9,7 @@ import { type BodyHooks, type BodyRange, LISTEN_MS, UploadBody } from "../../htt
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { RegistryResponse } from "./client.ts";
-import { type Connection, scopeOf, type Work } from "./connection.ts";
+import { type Connection, type RequestOptions, scopeOf } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
 import { explained } from "./refusals.ts";
 import { retryHooks } from "./retries.ts";
@@ -34,7 +34,7 @@ export const READY_BYTES = 4 << 20;
  * `onBytes` gets the bytes sent so far, which never decrease, even if bytes are sent again. `onBegin` gets the offset
  * at which sending starts, above 0 for a resumed upload.
  */
-export interface UploadOptions extends Work {
+export interface UploadOptions extends RequestOptions {
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
