@@ -5,7 +5,7 @@ import type { DeflateWasm } from "./engine/compression.ts";
 import type { WorkerEntries } from "./engine/threads.ts";
 import { Fault } from "./errors/fault.ts";
 
-export interface EngineParts {
+export interface EngineAssets {
   readonly entries: WorkerEntries & { readonly uploader: string };
   readonly deflate: readonly [DeflateWasm, ...DeflateWasm[]];
 }
@@ -17,7 +17,7 @@ const EMBEDDED = "/tandem/";
  * Uses the assets of the single executable, the bundles beside this file in a release, or the sources in a checkout.
  * @throws Fault if the encoder is not built
  */
-export function engineParts(): EngineParts {
+export function engineAssets(): EngineAssets {
   if (isSea()) return { entries: entriesIn(EMBEDDED, "cjs"), deflate: [asset(ENCODERS[0]), asset(ENCODERS[1])] };
   const directory = builtDirectory();
   const entries = isBundled() ? entriesIn(directory, "cjs") : entriesIn(join(directory, "..", "workers"), "ts");
@@ -51,7 +51,7 @@ function built(name: string): string {
   });
 }
 
-function entriesIn(directory: string, extension: string): EngineParts["entries"] {
+function entriesIn(directory: string, extension: string): EngineAssets["entries"] {
   const entry = (name: string) => join(directory, `${name}.${extension}`);
   return { compressor: entry("compressor"), digester: entry("digester"), uploader: entry("uploader") };
 }

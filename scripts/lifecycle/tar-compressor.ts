@@ -2,7 +2,7 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { engineParts } from "../../src/assets.ts";
+import { engineAssets } from "../../src/assets.ts";
 import { loadCompression } from "../../src/engine/compression.ts";
 import { LayerStore } from "../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../src/engine/pool.ts";
@@ -31,7 +31,7 @@ export class TarCompressor {
 
   /** @param directory for the results; the caller removes it */
   constructor(directory: string) {
-    const { entries, deflate } = engineParts();
+    const { entries, deflate } = engineAssets();
     this.#directory = directory;
     this.#pool = new WorkerPool(entries, availableParallelism(), loadCompression("gzip", LEVEL, ...deflate));
     this.#store = new LayerStore(this.#pool, directory);

@@ -56,6 +56,6 @@ async function exportResolved(
   signal.throwIfAborted();
   logger.debug("Executing command...");
   const launcherRelease = readLauncherRelease(program, env, cwd, signal);
-  const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
-  await exportBuild(inputs, parts, signal);
+  const dependencies = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
+  await exportBuild(inputs, dependencies, signal);
 }

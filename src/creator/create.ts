@@ -7,7 +7,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
-import { type ExportParts, exportBuild, requireOutputs } from "../export/setup.ts";
+import { type ExportDependencies, exportBuild, requireOutputs } from "../export/setup.ts";
 import { NO_CACHE } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
@@ -43,7 +43,7 @@ function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, anal
   return name === "" ? analyzedRunImage(analyzed, analyzedPath) : name;
 }
 
-export interface CreateParts extends ExportParts {
+export interface CreateDependencies extends ExportDependencies {
   readonly lifecycle: Lifecycle;
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
@@ -51,7 +51,7 @@ export interface CreateParts extends ExportParts {
   readonly buildSpan?: OpenSpan | undefined;
 }
 
-interface BuildParts extends CreateParts {
+interface BuildDependencies extends CreateDependencies {
   readonly phases: EarlierSpan[];
 }
 
@@ -60,13 +60,17 @@ interface BuildParts extends CreateParts {
  * @returns 0, or the exit code of the failed phase, which has reported its error
  * @throws Fault with an exit code; the signal's reason
  */
-export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
-  const { user, logger } = parts;
+export async function createImage(
+  inputs: CreateInputs,
+  dependencies: CreateDependencies,
+  signal: AbortSignal,
+): Promise<number> {
+  const { user, logger } = dependencies;
   // The layers directory is the user's, who could have left a link in it for root to follow.
-  const telemetry = asUser(user.uid, user.gid, () => openTelemetry("create", { ...inputs, ...parts }));
+  const telemetry = asUser(user.uid, user.gid, () => openTelemetry("create", { ...inputs, ...dependencies }));
   const span = telemetry?.start("create");
   try {
-    await buildAndExport(inputs, { ...parts, buildSpan: span, phases: [] }, signal);
+    await buildAndExport(inputs, { ...dependencies, buildSpan: span, phases: [] }, signal);
     span?.end();
     return EXIT_CODES.success;
   } catch (error) {
@@ -79,23 +83,27 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   }
 }
 
-async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<void> {
-  const prepared = await prepareBuild(inputs, parts, signal);
-  const { logger, user } = parts;
-  const environment = { ...parts.environment, ...user.environment };
+async function buildAndExport(
+  inputs: CreateInputs,
+  dependencies: BuildDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const prepared = await prepareBuild(inputs, dependencies, signal);
+  const { logger, user } = dependencies;
+  const environment = { ...dependencies.environment, ...user.environment };
   runAs(user.uid, user.gid);
   const { settings } = inputs;
   const { early: mode } = inputs.build;
-  const early = mode === "none" ? undefined : new EarlyExport({ ...parts, environment, settings, mode });
+  const early = mode === "none" ? undefined : new EarlyExport({ ...dependencies, environment, settings, mode });
   try {
     logger.phase("BUILDING");
     const onStart = (pid: number) => early?.watch(pid);
-    await runOne("builder", inputs, parts, { onStart }, signal).finally(() => early?.end());
+    await runOne("builder", inputs, dependencies, { onStart }, signal).finally(() => early?.end());
     logger.phase("EXPORTING");
     const created = createdInputs(settings, prepared);
-    const telemetry = { span: parts.buildSpan?.startChild("export") };
-    const earlier = () => [...parts.phases, ...(early?.spans ?? [])];
-    await exportBuild(created, { ...parts, environment, telemetry, early, earlier }, signal);
+    const telemetry = { span: dependencies.buildSpan?.startChild("export") };
+    const earlier = () => [...dependencies.phases, ...(early?.spans ?? [])];
+    await exportBuild(created, { ...dependencies, environment, telemetry, early, earlier }, signal);
   } finally {
     await early?.close();
   }
@@ -116,19 +124,23 @@ class PhaseFailure extends Fault {
  * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
  * from the build on, nothing needs privileges.
  */
-async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared> {
+async function prepareBuild(
+  inputs: CreateInputs,
+  dependencies: BuildDependencies,
+  signal: AbortSignal,
+): Promise<Prepared> {
   const { settings, build } = inputs;
-  const { logger, user } = parts;
+  const { logger, user } = dependencies;
   const run = (title: string, phase: Phase, how: PhaseOptions = {}) => {
     logger.phase(title);
-    return runOne(phase, inputs, parts, how, signal);
+    return runOne(phase, inputs, dependencies, how, signal);
   };
   refuseMissingCache(settings);
   asUser(user.uid, user.gid, () => requireOutputs(settings));
   await run("ANALYZING", "analyzer");
   const analyzed = await readAnalyzed(settings.analyzedPath, logger);
   refuseMissingRunImage(settings, analyzed);
-  await detect(inputs, parts, signal);
+  await detect(inputs, dependencies, signal);
   const group = await readGroupWithoutExtensions(settings);
   if (settings.tuning.telemetry) refuseTracingBuildpack(group);
   const prepared = { analyzed, group };
@@ -147,10 +159,11 @@ const GENERATOR_FAILURE = /failed to initialize generator: failed to read run fi
  * if there are extensions in the order, the detector gets a directory as run.toml, which it reads only to generate
  * (docs/compatibility.md#creator-extensions).
  */
-async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<void> {
-  const { user, logger } = parts;
+async function detect(inputs: CreateInputs, dependencies: BuildDependencies, signal: AbortSignal): Promise<void> {
+  const { user, logger } = dependencies;
   logger.phase("DETECTING");
-  if (!(await orderHasExtensions(inputs.build.orderPath))) return runOne("detector", inputs, parts, { user }, signal);
+  if (!(await orderHasExtensions(inputs.build.orderPath)))
+    return runOne("detector", inputs, dependencies, { user }, signal);
   let hasDetectedExtensions = false;
   const filter = (line: string) => {
     const isFailure = GENERATOR_FAILURE.test(line);
@@ -158,7 +171,7 @@ async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSign
     return !isFailure;
   };
   const withoutRun = { ...inputs, settings: { ...inputs.settings, runPath: "/" } };
-  await runOne("detector", withoutRun, parts, { user, filter }, signal).catch((error: unknown) => {
+  await runOne("detector", withoutRun, dependencies, { user, filter }, signal).catch((error: unknown) => {
     throw hasDetectedExtensions && error instanceof PhaseFailure ? extensionsFault() : error;
   });
 }
@@ -171,7 +184,7 @@ const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore
 async function runOne(
   phase: Phase,
   inputs: CreateInputs,
-  { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildParts,
+  { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildDependencies,
   how: PhaseOptions,
   signal: AbortSignal,
 ): Promise<void> {

@@ -9,7 +9,7 @@ import type { Registries } from "../destinations/registry/registries.ts";
 import type { EarlyBuilder } from "../engine/early-builder.ts";
 import { messageOf } from "../errors/fault.ts";
 import { type Capacity, fitCapacity } from "../export/capacity.ts";
-import { connectRegistries, type EarlyWork, type ExportParts, type StartedThreads } from "../export/setup.ts";
+import { connectRegistries, type EarlyWork, type ExportDependencies, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -37,7 +37,7 @@ interface Candidate extends EarlyPlan {
   readonly retryMs: number;
 }
 
-export interface EarlyOptions extends ExportParts {
+export interface EarlyOptions extends ExportDependencies {
   readonly settings: ExportSettings;
   readonly mode: "upload" | "compress";
 }

@@ -1,5 +1,5 @@
 import type { Compression } from "../../workers/protocol.ts";
-import { engineParts } from "../assets.ts";
+import { engineAssets } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -28,6 +28,7 @@ import type { Monitor } from "../observe/monitor.ts";
 import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import { cacheKind, destinationKind, type ExportSettings, type ResolvedInputs } from "../plan/inputs.ts";
 import { type Capacity, connectionsFor, fitCapacity } from "./capacity.ts";
+import type { ExportContext } from "./context.ts";
 import { exportAppAndCache } from "./export.ts";
 
 /**
@@ -37,7 +38,7 @@ import { exportAppAndCache } from "./export.ts";
 export interface EarlyWork {
   readonly layers: EarlyLayers;
   readonly registries: Registries | undefined;
-  /** Undefined if the export is to start its own. */
+  /** @returns undefined if the export is to start its own */
   startThreads(): StartedThreads | undefined;
   handOver(logger: Logger, onRetry: RetryObserver): void;
 }
@@ -49,7 +50,7 @@ export interface StartedThreads {
 
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
-export interface ExportParts extends ObserverOptions {
+export interface ExportDependencies extends ObserverOptions {
   readonly keychain: Keychain;
   readonly docker: DockerClient | undefined;
   readonly timeouts?: Partial<Timeouts>;
@@ -58,41 +59,22 @@ export interface ExportParts extends ObserverOptions {
   readonly early?: EarlyWork | undefined;
 }
 
-export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, signal: AbortSignal): Promise<void> {
-  const { logger, launcherRelease, early } = own;
-  const { tuning } = inputs.settings;
-  const started = early?.startThreads();
-  const capacity = started?.capacity ?? fitCapacity(tuning);
-  const { workers, maxWorkers, spools } = capacity;
-  if (workers < tuning.workers)
-    logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
-  const observers = await watchExport(inputs.settings, { workers, maxWorkers }, own, signal);
+/** Opens threads, connections, observers and the destination, runs the export, and closes them in reverse order. */
+export async function exportBuild(
+  inputs: ResolvedInputs,
+  dependencies: ExportDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings } = inputs;
+  const { pool, capacity } = openThreads(settings.tuning, dependencies);
+  const { workers, maxWorkers } = capacity;
+  const observers = await watchExport(settings, { workers, maxWorkers }, dependencies, signal);
   const opened = new AsyncDisposableStack();
   opened.defer(() => observers.close());
   let failure: unknown;
   try {
-    const { monitor } = observers;
-    const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
-    if (early !== undefined) {
-      early.handOver(logger, onRetry);
-      monitor.wastedBytes = () => early.layers.wastedBytes;
-    }
-    const registries = early?.registries ?? connectRegistries(inputs.settings, capacity, { ...own, onRetry });
-    monitor.queues.set("uploads", () => registries.waitingUploads);
-    const app = opened.adopt(openDestination(inputs, registries, own, monitor), (destination) => destination.close());
-    const isAppAhead = () => registries.isAppAhead;
-    const parts = { maxSpools: spools, blobFiles: app.blobFiles, monitor, isAppAhead, early: early?.layers };
-    const store = opened.adopt(new LayerStore(pool, tuning.spoolDir, parts), (layers) => layers.close());
-    // Added last, so closed first: until then, threads and connections may use files of the others.
-    opened.defer(async () => {
-      await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
-    });
-    const { layersDir, appDir, launcherPath, layoutDir } = inputs.settings;
-    const others = [launcherPath, tuning.spoolDir, layoutDir].map(toByteString);
-    await untilAborted(pool.startFor([layersDir, appDir].map(toByteString), others), signal);
-    const documents = exportDocuments(inputs);
-    const context = { ...inputs, documents, registries, app, store, launcherRelease, logger, monitor };
+    const context = openContext(inputs, dependencies, { pool, capacity, monitor: observers.monitor }, opened);
+    await untilAborted(startThreadsFor(settings, pool), signal);
     await exportAppAndCache(context, signal);
   } catch (error) {
     failure = error;
@@ -101,6 +83,54 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
     observers.end(failure);
     await opened.disposeAsync();
   }
+}
+
+function openThreads(
+  tuning: ExportSettings["tuning"],
+  { early, logger, startThreads }: ExportDependencies,
+): StartedThreads {
+  const started = early?.startThreads();
+  const capacity = started?.capacity ?? fitCapacity(tuning);
+  const { workers } = capacity;
+  if (workers < tuning.workers)
+    logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
+  return started ?? { pool: openPool(tuning, workers, startThreads), capacity };
+}
+
+/** @param opened gets what the export has to close */
+function openContext(
+  inputs: ResolvedInputs,
+  dependencies: ExportDependencies,
+  { pool, capacity, monitor }: StartedThreads & { readonly monitor: Monitor },
+  opened: AsyncDisposableStack,
+): ExportContext {
+  const { settings } = inputs;
+  const { logger, launcherRelease, early } = dependencies;
+  const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
+  if (early !== undefined) {
+    early.handOver(logger, onRetry);
+    monitor.wastedBytes = () => early.layers.wastedBytes;
+  }
+  const registries = early?.registries ?? connectRegistries(settings, capacity, { ...dependencies, onRetry });
+  monitor.queues.set("uploads", () => registries.waitingUploads);
+  const app = opened.adopt(openDestination(inputs, registries, dependencies, monitor), (destination) =>
+    destination.close(),
+  );
+  const { blobFiles } = app;
+  const isAppAhead = () => registries.isAppAhead;
+  const options = { maxSpools: capacity.spools, blobFiles, monitor, isAppAhead, early: early?.layers };
+  const store = opened.adopt(new LayerStore(pool, settings.tuning.spoolDir, options), (layers) => layers.close());
+  // Added last, so closed first: until then, threads and connections may use files of the others.
+  opened.defer(async () => {
+    await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
+  });
+  return { ...inputs, documents: exportDocuments(inputs), registries, app, store, launcherRelease, logger, monitor };
+}
+
+function startThreadsFor(settings: ExportSettings, pool: WorkerPool): Promise<void> {
+  const { layersDir, appDir, launcherPath, layoutDir, tuning } = settings;
+  const others = [launcherPath, tuning.spoolDir, layoutDir];
+  return pool.startFor([layersDir, appDir].map(toByteString), others.map(toByteString));
 }
 
 /**
@@ -123,22 +153,22 @@ export function openPool(
   workers: number,
   startThreads?: StartThreads,
 ): WorkerPool {
-  const { entries, deflate } = engineParts();
+  const { entries, deflate } = engineAssets();
   const compression = loadCompression(kind, compressionLevel, ...deflate);
   return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
 }
 
-type RegistryParts = Pick<ExportParts, "keychain" | "environment" | "logger" | "timeouts" | "clock">;
+type RegistryDependencies = Pick<ExportDependencies, "keychain" | "environment" | "logger" | "timeouts" | "clock">;
 
 export function connectRegistries(
   { tuning, insecureRegistries }: ExportSettings,
   { uploadConcurrency, uploadThreads: threads }: Pick<Capacity, "uploadConcurrency" | "uploadThreads">,
-  own: RegistryParts & { readonly onRetry: RetryObserver },
+  dependencies: RegistryDependencies & { readonly onRetry: RetryObserver },
 ): Registries {
-  const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = own;
-  const timeouts = { ...DEFAULT_TIMEOUTS, budgetMs: tuning.retryBudgetMs, ...own.timeouts };
+  const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = dependencies;
+  const timeouts = { ...DEFAULT_TIMEOUTS, budgetMs: tuning.retryBudgetMs, ...dependencies.timeouts };
   const connections = connectionsFor(uploadConcurrency);
-  const { uploader } = engineParts().entries;
+  const { uploader } = engineAssets().entries;
   const uploadThreads = threads > 0 ? new UploadThreads(uploader, threads, environment, uploadConcurrency) : undefined;
   const options = { keychain, insecureRegistries, uploadConcurrency, connections, uploadThreads, environment, logger };
   return new Registries({ ...options, timeouts, clock, onRetry });
@@ -147,7 +177,7 @@ export function connectRegistries(
 function openDestination(
   inputs: ResolvedInputs,
   registries: Registries,
-  { docker, logger }: ExportParts,
+  { docker, logger }: ExportDependencies,
   monitor: Monitor,
 ): AppDestination {
   if (inputs.settings.layout) return new LayoutApp(inputs, monitor);

@@ -1,4 +1,4 @@
-import { engineParts } from "../../../src/assets.ts";
+import { engineAssets } from "../../../src/assets.ts";
 import { type ProgramContext, runProgram } from "../../../src/cli/program.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import type { Compression } from "../../../workers/protocol.ts";
@@ -70,7 +70,7 @@ export class SharedThreads implements AsyncDisposable {
     const key = `${workers} ${compression.kind} ${compression.level}`;
     const known = this.#pools.get(key);
     if (known !== undefined && !known.isEnded) return known;
-    const pool = new SharedPool(engineParts().entries, workers, compression);
+    const pool = new SharedPool(engineAssets().entries, workers, compression);
     this.#pools.set(key, pool);
     return pool;
   }
