@@ -3,7 +3,7 @@ import type { Origin, StoredCell, StoredCreator, StoredResults } from "../result
 import type { Result } from "../run/run-cell.ts";
 import { FRONT_CELLS, findScenario } from "../scenarios.ts";
 import { medianOf, ratio, spreadOf } from "../statistics.ts";
-import { drawFront, type FrontBars } from "./result-charts.ts";
+import { type Draw, drawFront, type FrontBars } from "./result-charts.ts";
 import { markdownTable } from "./result-table.ts";
 
 /* The opening of BENCHMARKS.md: one picture, one table, and how to repeat them. */
@@ -16,9 +16,8 @@ interface FrontRow extends FrontBars {
 /**
  * Writes the opening of BENCHMARKS.md. Rows come from `--front`; a row that it has not measured yet comes from the scenario's own
  * table. The table marks rows of earlier commits.
- * @param draw saves a picture and returns its Markdown
  */
-export function frontPage(results: StoredResults, draw: (name: string, svg: string) => string): string {
+export function frontPage(results: StoredResults, draw: Draw): string {
   const rows = frontRows(results);
   const builds = results.creator.filter(({ target, link }) => target === "registry" && link !== "free");
   const newest = newestOf([...rows.map(({ cell }) => cell), ...builds]);
@@ -34,7 +33,7 @@ How long an export takes, compared with the exporter of the [lifecycle](https://
 same build to an app image and a cache image, with \`-parallel\`. The machine has ${cores} and ${memory}; the
 registries run on the same cores.
 
-${draw("front", drawFront(pictured))}
+${draw("front", "Bar chart: seconds until the app image is ready, for tandem and the lifecycle", drawFront(pictured))}
 
 ${markdownTable(FRONT_HEADER, table)}
 

@@ -11,6 +11,7 @@ import {
   APP_READY_HEADER,
   appReadyRows,
   comparedCells,
+  type Draw,
   drawAppReady,
   drawCreator,
   drawScenario,
@@ -19,14 +20,12 @@ import { comparisons, GLANCE_HEADER, glance, HEADER, markdownTable, resultRows }
 
 const PICTURES = join("docs", "benchmarks");
 
-type Draw = (name: string, svg: string) => string;
-
 /** Writes BENCHMARKS.md, and its pictures in docs/benchmarks, into a directory. */
 export function writeReport(directory: string, results: StoredResults): void {
   mkdirSync(join(directory, PICTURES), { recursive: true });
-  const draw: Draw = (name, svg) => {
+  const draw: Draw = (name, alternative, svg) => {
     writeFileSync(join(directory, PICTURES, `${name}.svg`), svg);
-    return `![${name}](${PICTURES}/${name}.svg)`;
+    return `![${alternative}](${PICTURES}/${name}.svg)`;
   };
   const scenarios = SCENARIOS.flatMap((scenario) => {
     const cells = inOrder(results.cells.filter((cell) => cell.scenario === scenario.name));
@@ -111,7 +110,15 @@ function describeScenario(scenario: Scenario, cells: readonly StoredCell[], draw
     ];
   });
   const head = `## ${name}\n\n${capitalize(about)}: ${size}.`;
-  return [head, draw(name, drawScenario(scenario, cells)), ...tables].join("\n\n");
+  return [
+    head,
+    draw(
+      name,
+      `Bar chart of the tables below: times of each exporter in scenario ${name}`,
+      drawScenario(scenario, cells),
+    ),
+    ...tables,
+  ].join("\n\n");
 }
 
 function describeRuns({
@@ -167,7 +174,11 @@ function describeCreator(all: readonly StoredCreator[], draw: Draw): string[] {
     return [
       `### creator: ${place}`,
       describeRuns(first),
-      draw(`creator-${first.target}-${first.link}`, drawCreator(place, builds)),
+      draw(
+        `creator-${first.target}-${first.link}`,
+        `Bar chart: seconds from the end of the build until the app image is ready and until the end; ${place}`,
+        drawCreator(place, builds),
+      ),
       markdownTable(CREATOR_HEADER, rows),
     ];
   });
@@ -187,7 +198,11 @@ function describeLinks(all: readonly StoredCell[], draw: Draw): string[] {
     const link = parseLink(name);
     return [
       `### App image: ${describeLink(link)}`,
-      draw(`app-ready-${name}`, drawAppReady(link, cells)),
+      draw(
+        `app-ready-${name}`,
+        `Bar chart: seconds until the app image is ready, with and without -parallel; ${describeLink(link)}`,
+        drawAppReady(link, cells),
+      ),
       markdownTable(APP_READY_HEADER, appReadyRows(cells)),
     ];
   });
@@ -214,10 +229,15 @@ function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
 
 \`npm run bench -- --scale\`: builds that differ in one number only, on loopback, with \`-parallel\`, medians. *Each further one* is
 the cost of one more layer, MB or tag between two rows. If it does not grow, the cost is linear.`;
-  return [head, draw("growth", drawGrowth(series)), ...sections];
+  return [
+    head,
+    draw("growth", "Line charts: wall time by the number of layers, MB or tags of a build", drawGrowth(series)),
+    ...sections,
+  ];
 }
 
 function describeWorkers({ curve }: StoredResults, draw: Draw): string[] {
   if (curve === undefined) return [];
-  return ["## From 1 to 16 workers", draw("workers", drawCurve(curve)), ...describeCurve(curve)];
+  const alternative = "Line charts: simulated speed-up over one worker, by the number of workers";
+  return ["## From 1 to 16 workers", draw("workers", alternative, drawCurve(curve)), ...describeCurve(curve)];
 }

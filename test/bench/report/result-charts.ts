@@ -6,6 +6,9 @@ import type { Scenario } from "../scenarios.ts";
 import { type Figure, spreadOf, spreadOfNumbers } from "../statistics.ts";
 import { type Bar, type BarGroup, type BarPanel, drawBarChart, seriesLegend } from "./charts.ts";
 
+/** Writes a picture. @returns its Markdown, whose alternative text says what the picture compares */
+export type Draw = (name: string, alternative: string, svg: string) => string;
+
 /** Converts a figure from ms into a bar in seconds; no bar if no run has it. */
 function barsOf(result: Result, figure: Figure, isSecond = false): Bar[] {
   return barsOfTimes(
