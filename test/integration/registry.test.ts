@@ -221,7 +221,7 @@ describe("credentials", () => {
     await registries.close();
   });
 
-  test("wrong ones are reported at once and not shown", async () => {
+  test("wrong credentials are reported at once and not shown", async () => {
     await using server = await FakeRegistry.start({ auth: { kind: "bearer", ...secret } });
     const logger = new RecordingLogger();
     const registries = testRegistries(logger, { [server.host]: "Basic d3Jvbmc6c2VjcmV0" });

@@ -107,7 +107,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect((await verifyImage(opened.cacheImage)).digest).toBe(cache.digest);
   });
 
-  test("copies layers of image extensions, by code that its threads load only then", async () => {
+  test("copies layers of image extensions with code that its threads load on demand", async () => {
     const { opened, args } = await scene();
     const { layersDir } = opened.output;
     appendFileSync(join(layersDir, "analyzed.toml"), "extend = true\n");
@@ -236,7 +236,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect({ ...run, pid: 0 }).toEqual({ ...plain, pid: 0 });
   });
 
-  test("the phases that creator starts get environment and limit of open files as they were", async () => {
+  test("the phases that creator starts get the original environment and limit of open files", async () => {
     const phases = tempTree();
     for (const name of ["analyzer", "detector", "restorer", "builder", "launcher"])
       writeFileSync(join(phases, name), "#!/bin/sh\nenv\nulimit -Sn\nexit 3\n", { mode: 0o755 });
@@ -335,7 +335,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       expect(seen).not.toContain("SignalInspector");
     });
 
-    test("goes on ignoring SIGHUP, as nohup asks", async () => {
+    test("keeps ignoring SIGHUP under nohup", async () => {
       const phases = tempTree();
       for (const name of ["analyzer", "detector", "restorer", "builder", "launcher"])
         writeFileSync(join(phases, name), "#!/bin/sh\nkill -HUP $PPID\nexit 3\n", { mode: 0o755 });

@@ -35,7 +35,7 @@ test("a failing tool is named with its arguments, its exit code and its output",
 describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
   const SHA256 = "0".repeat(64);
 
-  test("with another digest is refused, with both digests", () => {
+  test("with another digest is rejected with both digests", () => {
     setVariable("DEBIAN_MIRROR", `file:${tempTree({ "pool/a/odd_1.deb": "altered" })}`);
     expect(() => fetchPackage("pool/a/odd_1.deb", SHA256)).toThrow(
       new RegExp(`^file:.*/pool/a/odd_1.deb has the SHA-256 [0-9a-f]{64}, and .* pins ${SHA256}$`),
@@ -90,7 +90,7 @@ test.each([1, 64, 100, 5000])("a program whose last %i bytes are missing is name
   );
 });
 
-test("a program without its table of segments is truncated", () => {
+test("a program without its table of segments is reported as truncated", () => {
   const header = readFileSync(process.execPath).subarray(0, 64);
   expect(() => checkElf(header, "/made/tandem", NATIVE)).toThrow("/made/tandem is truncated: it has 64 bytes");
 });

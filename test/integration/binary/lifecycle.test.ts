@@ -76,7 +76,7 @@ function binary(): string {
   return directory;
 }
 
-test("replaces exporter and creator in the archive, and nothing else, in the form that pack takes", async () => {
+test("replaces exporter and creator in the archive, and nothing else, in the form that pack accepts", async () => {
   const { archives } = await buildLifecycle({ archives: [release()], out: tempTree(), binary: binary() });
   expect(archives.map((path) => basename(path))).toEqual(["lifecycle-v0.21.0+linux.amd64+tandem.tgz"]);
   const entries = new Map((await readArchive(archives[0] ?? "")).map(({ name, content }) => [name, content]));
@@ -127,7 +127,7 @@ test("sets variables in the image of each architecture", async () => {
   for (const text of configs) expect(JSON.parse(text).config.Env.slice(2)).toEqual(env);
 });
 
-test("an --env that is no variable is named", async () => {
+test("an --env that is not a variable is named in the error", async () => {
   const options = { archives: [release()], out: tempTree(), binary: binary(), env: ["CNB_PARALLEL_EXPORT"] };
   await expect(buildLifecycle(options)).rejects.toThrow("--env CNB_PARALLEL_EXPORT is not <name>=<value>");
 });

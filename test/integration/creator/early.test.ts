@@ -71,7 +71,7 @@ async function sameAsWithout(early: EarlyBuild, run: ExporterRun): Promise<void>
 }
 
 describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
-  test("is uploaded while the next one runs, once, and the image and the log are as without", async () => {
+  test("is uploaded once, while the next buildpack runs, and image and log equal those without early export", async () => {
     const early = await EarlyBuild.open();
     const { registry } = early.build;
     const events = eventsFile();
@@ -109,7 +109,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     none: "rm -r $layer $layer.toml",
   };
 
-  test("is made anew if a later buildpack changes a byte or a mode, adds a file, makes it a build layer or removes it", async () => {
+  test("is rebuilt if a later buildpack changes a byte or a mode, adds a file, makes it a build layer or removes it", async () => {
     const early = await EarlyBuild.open();
     const events = eventsFile();
     const layers = Object.entries(CHANGES);
@@ -192,7 +192,7 @@ read -r ready < $FAKE_DIR/ready || true`;
     expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
-  test("is made by threads of the lowest priority, and those of the export have it too; the main thread and libuv's have not", async () => {
+  test("is built by threads of the lowest priority, which the export keeps, except for the main thread and libuv's", async () => {
     const early = await EarlyBuild.open();
     early.buildpacks({ first: JRE });
     const running = early.start();
@@ -251,7 +251,7 @@ read -r ready < $FAKE_DIR/ready || true`;
     expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
-  test("is finished by the export if the build ends while it is made", async () => {
+  test("is finished by the export if the build ends before it is complete", async () => {
     const early = await EarlyBuild.open();
     const [events, spool] = [eventsFile(), writableDirectory()];
     // Takes much longer than the end of the build.
@@ -348,7 +348,7 @@ read -r ready < $FAKE_DIR/ready || true`;
 });
 
 describe.runIf(IS_TRUSTED)("a registry that", () => {
-  test("is down for a while during the build gets all layers, and the log has no word of it", async () => {
+  test("is down for a while during the build gets all layers, without a word in the log", async () => {
     const early = await EarlyBuild.open();
     const { faults } = early.build.registry;
     const patch = { method: "PATCH", target: UPLOADS };
@@ -365,7 +365,7 @@ describe.runIf(IS_TRUSTED)("a registry that", () => {
     await sameAsWithout(early, run);
   });
 
-  test("allows no push gets no upload, and the export fails as without", async () => {
+  test("denies pushes gets no upload, and the export fails as it does without early export", async () => {
     const early = await EarlyBuild.open();
     const { registry } = early.build;
     const answer = { status: 403, body: JSON.stringify({ errors: [{ code: "DENIED", message: "not you" }] }) };
@@ -397,7 +397,7 @@ describe.runIf(IS_TRUSTED)("a registry that", () => {
     await verifyImage(early.build.image);
   });
 
-  test("lets tokens expire during the build is asked for new ones", async () => {
+  test("lets tokens expire during the build gets requests for new ones", async () => {
     const login = { username: "someone", password: "secret" };
     const early = await EarlyBuild.open({ kind: "bearer", ...login });
     const { auth, host } = early.build.registry;

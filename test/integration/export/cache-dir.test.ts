@@ -58,7 +58,7 @@ function expectCache(cacheDir: string, layers: number): ReturnType<typeof readCo
 }
 
 describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
-  test("gets the tars of the pass that makes the app image's blobs", async () => {
+  test("gets its tars from the pass that builds the app image's blobs", async () => {
     const { scene, cacheDir, run } = await sceneWithCache();
     const exported = await run(flags);
     expect(exported).toMatchObject({ exitCode: 0, stderr: "" });
@@ -105,7 +105,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(tars.filter((name) => before.tars.includes(name))).toHaveLength(1);
   });
 
-  test("makes a damaged tar again, and says so", async () => {
+  test("rebuilds a damaged tar with a warning", async () => {
     const { cacheDir, run } = await built(flags);
     const before = expectCache(cacheDir, 2);
     for (const name of before.tars) writeFileSync(join(cacheDir, "committed", name), "damaged", { flag: "a" });
@@ -141,7 +141,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(expectCache(cacheDir, 2)).not.toEqual(before);
   });
 
-  test("is left alone when the app image cannot be exported", async () => {
+  test("stays unchanged if the app image fails", async () => {
     const { scene, cacheDir, run } = await built(flags);
     const before = expectCache(cacheDir, 2);
     scene.change("maven");
@@ -151,7 +151,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
   });
 });
 
-test("one on a file system without locks is saved all the same", async (context) => {
+test("a cache directory on a file system without locks is saved", async (context) => {
   if (!canTrace) return context.skip("there is no strace, or it may not trace");
   const { scene, cacheDir } = await sceneWithCache();
   const lock = join(cacheDir, "staging-tandem", "lock");
@@ -161,7 +161,7 @@ test("one on a file system without locks is saved all the same", async (context)
   expectCache(cacheDir, 2);
 });
 
-test("one lost is filled in the pass that hashes for the app image", async () => {
+test("a lost cache directory is filled by the pass that hashes for the app image", async () => {
   const { cacheDir, run } = await built();
   const before = expectCache(cacheDir, 2);
   rmSync(join(cacheDir, "committed"), { recursive: true });
@@ -170,7 +170,7 @@ test("one lost is filled in the pass that hashes for the app image", async () =>
   expect(expectCache(cacheDir, 2)).toEqual(before);
 });
 
-test("an existing one is kept by the first export of another app image", async () => {
+test("the first export of another app image reuses an existing cache directory's tars", async () => {
   const { scene, cacheDir, run } = await sceneWithCache();
   await run();
   const before = expectCache(cacheDir, 2);
@@ -230,7 +230,7 @@ test.skipIf(process.getuid?.() !== 0)(
   },
 );
 
-test("one with the app image's registry failing at the end stays the old one", async () => {
+test("a cache directory stays unchanged if the app image's registry fails at the end", async () => {
   const { scene, cacheDir, run } = await built();
   const before = expectCache(cacheDir, 2);
   scene.change("jdk");

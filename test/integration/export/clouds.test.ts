@@ -76,7 +76,7 @@ test.each(Object.entries(CLOUDS))(
   },
 );
 
-test("a registry of a cloud that the machine is not in is accessed anonymously", async () => {
+test("a cloud's registry is accessed anonymously from a machine outside of that cloud", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   // Nothing listens there. The build image's registry is used only for its credentials.
   const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: "http://127.0.0.1:9", CNB_BUILD_IMAGE: "builds.azurecr.io/build" };

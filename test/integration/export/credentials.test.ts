@@ -76,7 +76,7 @@ describe.for(KINDS)("a registry with %s authentication", (kind) => {
     expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
   });
 
-  test("refuses wrong ones, which are not repeated in the error", async () => {
+  test("rejects wrong credentials with an error that does not show them", async () => {
     const { registry, scene, request } = await closedScene(kind);
     const wrong = Buffer.from(`${USER}:wrong-${PASSWORD}`).toString("base64");
     const auth = JSON.stringify({ [registry.host]: `Basic ${wrong}` });
@@ -87,7 +87,7 @@ describe.for(KINDS)("a registry with %s authentication", (kind) => {
   });
 });
 
-test("a registry token is used as it is, and stays in its registry", async () => {
+test("a registry token is sent unchanged, and only to its registry", async () => {
   const { registry, open, scene, request } = await closedScene("bearer");
   const token = "a-registry-token-not-for-logs";
   const auth = JSON.stringify({ [registry.host]: `Bearer ${token}` });

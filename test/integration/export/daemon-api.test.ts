@@ -44,7 +44,7 @@ function expectSent({ config, layers }: ReceivedLoad): void {
   expect(layers.map((layer, i) => (layer.length === 0 ? diffIds[i] : digestOf(layer)))).toEqual(diffIds);
 }
 
-test("a classic daemon gets the layers that it does not have, over one connection", async () => {
+test("a daemon with classic storage is sent only the layers it lacks, over one connection", async () => {
   const { api, run } = await scene(CLASSIC);
   expect(await run("app")).toMatchObject({ exitCode: 0 });
   const [load, ...more] = api.loads;
@@ -76,7 +76,7 @@ test.each([
   await vi.waitFor(() => expect(api.openConnections).toBe(0), WAIT);
 });
 
-test("a classic daemon that does not take an image without its base gets all of it", async () => {
+test("a daemon with classic storage that rejects an image without its base layers is sent all layers", async () => {
   const { api, run } = await scene({ ...CLASSIC, knowsBase: false });
   const { exitCode, stdout } = await run("app");
   expect(exitCode).toBe(0);
@@ -85,7 +85,7 @@ test("a classic daemon that does not take an image without its base gets all of 
   for (const load of api.loads) expectSent(load);
 });
 
-test("a daemon on containerd gets complete images, and its ID is the one that counts", async () => {
+test("a daemon with containerd storage is sent complete images, and its image ID is reported", async () => {
   const { api, output, run } = await scene(CONTAINERD);
   const { exitCode, stdout } = await run("app", "app:2");
   expect(exitCode).toBe(0);
@@ -102,7 +102,7 @@ test("a daemon on containerd gets complete images, and its ID is the one that co
   ]);
 });
 
-test("a daemon that knows platforms is asked for this one's image, and for the ID of the whole", async () => {
+test("a platform-aware daemon is asked for this platform's image, and for the ID of the index", async () => {
   const { api, run } = await scene(CONTAINERD);
   await run("app");
   const architecture = process.arch === "x64" ? "amd64" : process.arch;
@@ -118,7 +118,7 @@ test("a daemon that knows platforms is asked for this one's image, and for the I
   expect(label.runImage.reference).toBe(api.runImageId.slice("sha256:".length));
 });
 
-test("an error anywhere in the answer to a load fails every name as it was typed", async () => {
+test("an error anywhere in the response to a load fails every name, shown as typed", async () => {
   const { api, run } = await scene(CONTAINERD);
   api.answers.set(1, '{"stream":"Loading"}\r\n{"status":"more"}\r\n{"errorDetail":{"message":"disk full"}}\r\n');
   const { exitCode, stdout, stderr } = await run("app", "app:2");
@@ -170,13 +170,13 @@ test.each([
   expect(api.loads).toHaveLength(1);
 });
 
-test("an error is found in messages one after the other", async () => {
+test("an error is found in any message of a response", async () => {
   const { api, run } = await scene(CONTAINERD);
   api.answers.set(1, `${LOADED}{"errorDetail":{"message":"disk full"}}`);
   expect((await run("app")).stderr).toContain("first error: embedded daemon response: disk full");
 });
 
-test("a launch cache is committed with the image, and stays as it was without", async () => {
+test("a launch cache is committed with the image, and stays unchanged if the image fails", async () => {
   const { api, output, run } = await scene(CLASSIC);
   const launchCache = join(output.root, "launch-cache");
   const committed = join(launchCache, "committed");
@@ -232,14 +232,14 @@ test("a launch cache that another export uses is left to that one, with a warnin
   expect(readdirSync(launchCache)).toEqual(["committed"]);
 });
 
-test("the image to reuse layers of is named", async () => {
+test("the log names the image whose layers are reused", async () => {
   const { output, run } = await scene(CLASSIC);
   expect(await run("app")).toMatchObject({ exitCode: 0 });
   writeAnalyzed(output, "run", '[image]\nreference = "0123"\n');
   expect((await run("app")).stdout).toContain("Reusing layers from image with id '0123'\n");
 });
 
-test("two loads give no layer's file the same name, because containerd would continue the first one", async () => {
+test("two loads never use the same name for a layer's file, because containerd would resume the first", async () => {
   const { api, output, run } = await scene(CONTAINERD);
   const launchCache = join(output.root, "launch-cache");
   mkdirSync(launchCache);
@@ -249,7 +249,7 @@ test("two loads give no layer's file the same name, because containerd would con
   expect(new Set(names).size).toBe(names.length);
 });
 
-test("layers of extensions go on top of the run image's, with the extended config", async () => {
+test("extension layers are added above the run image's, with the extended config", async () => {
   const { api, output, run } = await scene(CLASSIC);
   const archive = pack();
   archive.entry({ name: "usr/bin/curl" }, "curl");
@@ -306,7 +306,7 @@ test.each([
   expect(api.requests).toContain(`POST /v1.41/images/${id}/tag?repo=index.docker.io/library/app&tag=latest`);
 });
 
-test("an additional name of 64 hexadecimal digits is refused, as Docker's client does, and the others are tagged", async () => {
+test("an additional name of 64 hexadecimal digits is rejected as by Docker's client, and the others are tagged", async () => {
   const { api, run } = await scene(CLASSIC);
   const digits = "0a".repeat(32);
   const { exitCode, stdout } = await run("app", digits, `${digits}:2`);
@@ -332,7 +332,7 @@ test.each([
   expect(api.loads).toHaveLength(1);
 });
 
-test("a daemon that stops during a load is reported, not that nothing listens later", async () => {
+test("a daemon that stops during a load is reported as such, not as unreachable", async () => {
   const { host, run } = await scene({ ...CLASSIC, stopsOnLoad: true });
   const { exitCode, stderr } = await run("app");
   expect(exitCode).toBe(62);
@@ -351,7 +351,7 @@ test.each([
   expect(stderr).toContain(`ERROR: failed to  image: ${asking} image "run": Error response from daemon: Forbidden\n`);
 });
 
-test("IDs without an algorithm, as podman writes them, are taken", async () => {
+test("IDs without an algorithm, as podman writes them, are accepted", async () => {
   const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });
   const { exitCode, stdout } = await run("app");
   expect(exitCode).toBe(0);
@@ -360,7 +360,7 @@ test("IDs without an algorithm, as podman writes them, are taken", async () => {
   expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
 });
 
-test("an error of a daemon that never ends is cut", async () => {
+test("an endless error message of a daemon is truncated", async () => {
   let sent = 0;
   const server = createServer((_request, response) => {
     response.writeHead(500);
@@ -383,7 +383,7 @@ test("an error of a daemon that never ends is cut", async () => {
   expect(sent).toBeLessThan(32 << 20);
 });
 
-test("an image keeps its run image's labels if they have more than 16 MiB", async () => {
+test("run image labels of more than 16 MiB are kept", async () => {
   const label = "x".repeat(17 << 20);
   const { api, run } = await scene({ ...CLASSIC, labels: { label } });
   expect(await run("app")).toMatchObject({ exitCode: 0 });

@@ -14,7 +14,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
   const engine = sharedEngine(`Tests of exports into ${kind}`, () => DockerEngine.startIfPossible(kind));
   const openScene = () => DaemonScene.open(engine());
 
-  test("takes a first build, and runs it", async () => {
+  test("loads a first build, which runs", async () => {
     const scene = await openScene();
     const run = await scene.export(["first:1"]);
     expect(run).toMatchObject({ exitCode: 0 });
@@ -35,7 +35,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(await scene.engine.run("first:1", ["--entrypoint", "/bin/sh"], looked)).toBe("<p>hello</p>");
   });
 
-  test("gets each layer in the pass that hashes it, and nothing is compressed", async () => {
+  test("is sent each layer by the pass that hashes it, uncompressed", async () => {
     const scene = await openScene();
     const run = await scene.export(["passes"]);
     const once = { reads: 1, hashes: 1, compressions: 0, uploads: 1 };
@@ -74,7 +74,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(await scene.engine.run("changed")).toContain("/cnb/process/web in");
   });
 
-  test("gives out a layer that the builder has no contents of, from under other layers", async () => {
+  test("provides a layer that the build does not have, from below other layers", async () => {
     const scene = await openScene();
     await scene.export(["metadata-only"]);
     const first = await scene.engine.inspect("metadata-only");
@@ -90,7 +90,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(await scene.engine.run("metadata-only")).toContain("/cnb/process/web");
   });
 
-  test("leaves a launch cache behind, with all layers of the image from the same pass", async () => {
+  test("fills a launch cache with all layers of the image in the same pass", async () => {
     const scene = await openScene();
     scene.renew();
     const run = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
@@ -105,7 +105,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject(scene.workOnKnown);
   });
 
-  test("is sent layers that only the launch cache has contents of, and keeps them in the next build", async () => {
+  test("is sent layers that only the launch cache has, which keeps them for the next build", async () => {
     const scene = await openScene();
     scene.renew();
     await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
@@ -145,7 +145,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(await scene.engine.run("gone-with-launch-cache")).toContain("/cnb/process/web in");
   });
 
-  test("is left without a launch cache that cannot be opened", async () => {
+  test("gets the image even if the launch cache cannot be opened", async () => {
     const scene = await openScene();
     const run = await scene.export(["no-launch-cache"], ["-launch-cache", "/nowhere/launch"]);
     expect(run.exitCode).toBe(1);
@@ -154,7 +154,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     );
   });
 
-  test("keeps the image under the names that can be given, and the others are shown as they were typed", async () => {
+  test("keeps the image under its valid names, and the log shows the others as typed", async () => {
     const scene = await openScene();
     // It is also the image of other tests otherwise.
     scene.renew();
@@ -192,7 +192,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(readdirSync(join(directory, "committed"))).toContain("io.buildpacks.lifecycle.cache.metadata");
   });
 
-  test("is said not to have a run image that it does not have", async () => {
+  test("is named in the error for a run image that it lacks", async () => {
     const scene = await openScene();
     const missing = "f".repeat(64);
     writeAnalyzed(scene.output, missing);
@@ -202,7 +202,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     await expect(scene.engine.inspect("no-run-image")).rejects.toThrow();
   });
 
-  test("serves an export that is root no longer, over a socket that is root's", async () => {
+  test("serves an export that has dropped root, over a socket that only root may open", async () => {
     const scene = await openScene();
     scene.renew();
     const { root, layersDir } = scene.output;
@@ -213,7 +213,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     await scene.engine.inspect("unprivileged");
   });
 
-  test("takes the app image while a directory takes the cache, from one pass", async () => {
+  test("gets the app image from the pass that fills the cache directory", async () => {
     const scene = await openScene();
     scene.renew();
     const cacheDir = join(scene.output.root, "cache");
@@ -228,7 +228,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(layerWork(run.events).jdk).toEqual({ reads: 1, hashes: 1, compressions: 0, uploads: 1 });
   });
 
-  test("takes the app image while a registry takes the cache image, from one pass", async () => {
+  test("gets the app image from the pass that builds the cache image", async () => {
     const scene = await openScene();
     scene.renew();
     const registry = await FakeRegistry.start();
@@ -242,7 +242,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
   });
 });
 
-test("a daemon that is not there is an error that names it", async () => {
+test("the error for a missing daemon names it", async () => {
   const output = buildOutput();
   writeAnalyzed(output, "run");
   const run = await exportInProcess([...flagsFor(output), "-daemon", "app"], {
@@ -254,7 +254,7 @@ test("a daemon that is not there is an error that names it", async () => {
   );
 });
 
-test("a host of an unknown kind is an error before anything is done", async () => {
+test("an unsupported DOCKER_HOST is rejected before any work", async () => {
   const output = buildOutput();
   writeAnalyzed(output, "run");
   const run = await exportInProcess([...flagsFor(output), "-daemon", "app"], { DOCKER_HOST: "ssh://host" });

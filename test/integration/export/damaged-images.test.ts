@@ -161,7 +161,7 @@ describe("a previous image is not reused", () => {
     expect(verifyLayout(scene.pathOf()).layers).toEqual(whole.layers);
   });
 
-  test("when a layer's files are gone: one error, and nothing is tagged", async () => {
+  test("even if a layer's files are gone: one error, and nothing is tagged", async () => {
     const { registry, scene } = await withDamagedImage(DAMAGES[0] as Damage);
     rmSync(scene.layerPath("libraries"), { recursive: true });
     const before = registry.manifests.find("app", "latest");

@@ -53,8 +53,8 @@ async function configOf(image: string) {
   return configSchema.parse(await (await fetch(`${base}/blobs/${digest}`)).json());
 }
 
-describe("an export upon a run image that extensions have extended", () => {
-  test("has their layers below all others, and their config", async () => {
+describe("an export onto a run image that extensions have extended", () => {
+  test("puts their layers below all others and uses their config", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output);
     const run = await scene.export({ flags: ["-parallel"] });
@@ -79,7 +79,7 @@ describe("an export upon a run image that extensions have extended", () => {
     ]);
   });
 
-  test("keeps the run image's config where analyzed.toml does not say that it is extended", async () => {
+  test("keeps the run image's config unless analyzed.toml says that it is extended", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output, false);
     expect((await scene.export({ cache: "" })).exitCode).toBe(0);
@@ -87,7 +87,7 @@ describe("an export upon a run image that extensions have extended", () => {
     expect((await configOf(scene.appImage)).config.User).toBe("1000:1000");
   });
 
-  test("makes and sends those anew that changed, and says nothing of them", async () => {
+  test("rebuilds and pushes changed extension layers without log lines", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output);
     await scene.export();
@@ -113,7 +113,7 @@ describe("an export upon a run image that extensions have extended", () => {
     expect(work["extended-layer-3"]).toMatchObject({ hashes: 1, compressions: 1, uploads: 1 });
   });
 
-  test("takes none for one of an extension that is another layer of the previous image", async () => {
+  test("does not compare extension layers with the previous image's other layers", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     await scene.export();
     await scene.analyze();
@@ -127,7 +127,7 @@ describe("an export upon a run image that extensions have extended", () => {
     expect(work.jdk).toMatchObject({ compressions: 0 });
   });
 
-  test("into a layout has their layers, and not their config", async () => {
+  test("into a layout adds their layers, but not their config", async () => {
     const scene = await LayoutScene.open();
     extend(scene.output);
     expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
@@ -172,7 +172,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     expect(registry.manifests.find("cache", "latest")).toBeUndefined();
   });
 
-  test("a layer that unpacks to more than any layer", async () => {
+  test("a layer that unpacks to more than the limit", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const bomb = zstdCompressSync(Buffer.alloc(2 ** 26));
@@ -186,7 +186,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     expect(registry.manifests.find("app", "latest")).toBeUndefined();
   });
 
-  test("a directory in its place, although the config is needed first", async () => {
+  test("a directory in its place, even if the config is read first", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const file = blobFile(extend(scene.output), digestOf(blob));
@@ -200,7 +200,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     expect(registry.manifests.find("app", "latest")).toBeUndefined();
   });
 
-  test("a layout that is cut, with a config that is needed first", async () => {
+  test("a truncated layout whose config is read first", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const path = extend(scene.output);

@@ -20,7 +20,7 @@ async function scenes() {
   return { app, cache, scene: await Scene.open(app, cache) };
 }
 
-describe("the app image fails", () => {
+describe("the export of the app image fails", () => {
   test.for(MODES)("after six tries when the run image is missing ($flags)", async ({ flags }) => {
     const { app, cache, scene } = await scenes();
     const missing = `${app.host}/run@sha256:${"0".repeat(64)}`;
@@ -112,7 +112,7 @@ describe("the app image fails", () => {
     expect(cache.count("PUT", /manifests/)).toBe(0);
   });
 
-  test("at its last request, when all of the cache's blobs are there", async () => {
+  test("at its last request, after all of the cache's blobs were pushed", async () => {
     const { app, cache, scene } = await scenes();
     const isSent = Promise.withResolvers<void>();
     cache.faults.add({
@@ -211,7 +211,7 @@ describe("an upload breaks", () => {
   });
 });
 
-describe("the cache fails", () => {
+describe("the export of the cache fails", () => {
   test.for(MODES)("with one warning, and the app image is complete ($flags)", async ({ flags }) => {
     const { cache, scene } = await scenes();
     cache.faults.add({ method: "POST", target: /blobs\/uploads/, times: ALWAYS, action: { answer: denied } });
@@ -232,7 +232,7 @@ describe("the cache fails", () => {
     expect(cache.count("PUT", /manifests/)).toBe(0);
   });
 
-  test("for one layer that cannot be read, which is left out", async () => {
+  test("for one unreadable layer, which is left out", async () => {
     const { app, scene } = await scenes();
     const path = scene.layerPath("maven");
     // In series, the cache's own layers are read after the app image is tagged.

@@ -77,7 +77,7 @@ test.for(MODES)("in $mode the manifest alone waits for the last layer", async ({
   for (const registry of registries) expect(registry.faults.unused).toBe(0);
 });
 
-test("the images do not depend on workers, order or time", async () => {
+test("the images are the same whatever the workers, order and time", async () => {
   const registries = [await FakeRegistry.start(), await FakeRegistry.start()] as const;
   const scene = await Scene.open(...registries);
   const made = new Set<string>();

@@ -75,7 +75,7 @@ describe("documents of a build", () => {
     expect(registry.manifests.find("app", "latest")).toBeUndefined();
   });
 
-  test("names of JavaScript's own get into the label as what they are", async () => {
+  test("names of JavaScript's built-in properties are ordinary names in the label", async () => {
     const { scene } = await open();
     const content = "[types]\nlaunch = true\n[metadata.__proto__]\nconstructor = 'x'\n";
     writeFileSync(join(scene.output.layersDir, "samples_java", "jdk.toml"), content);

@@ -33,7 +33,7 @@ function modeOf(path: string): string {
   return (statSync(path).mode & 0o777).toString(8);
 }
 
-test("a first build makes a layout with nothing in it but the image", async () => {
+test("a first build writes a layout that holds only the image", async () => {
   const scene = await LayoutScene.open();
   const run = await scene.export("app");
   expect(run).toMatchObject({ exitCode: 0 });
@@ -168,7 +168,7 @@ describe("a layer of the previous image whose blob", () => {
   });
 });
 
-test("a layer of the run image whose blob is empty is listed and not written", async () => {
+test("a layer of the run image whose blob is empty is listed, but not written", async () => {
   const scene = await LayoutScene.open();
   const [run = ""] = scene.runImage.split("@");
   expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
@@ -178,7 +178,7 @@ test("a layer of the run image whose blob is empty is listed and not written", a
   expect(verifyLayout(scene.pathOf("v2")).layers).toEqual(layers.map((layer, i) => ({ ...layer, isHere: i !== 0 })));
 });
 
-test("layers that a sparse run image has not are listed and not written", async () => {
+test("layers that a sparse run image lacks are listed, but not written", async () => {
   const scene = await LayoutScene.open(true);
   expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
   const { layers, blobs } = verifyLayout(scene.pathOf());
@@ -196,7 +196,7 @@ test("a run image without layers ends the export with the lifecycle's exit code"
   expect(existsSync(scene.pathOf())).toBe(false);
 });
 
-test("a tag is a layout of its own that shares the blobs", async () => {
+test("each tag is a separate layout that shares the blobs", async () => {
   const scene = await LayoutScene.open();
   const run = await scene.export("app", "app:v2");
   expect(run).toMatchObject({ exitCode: 0 });
@@ -209,7 +209,7 @@ test("a tag is a layout of its own that shares the blobs", async () => {
   );
 });
 
-test("a tag that cannot be saved does not hinder the others", async () => {
+test("a tag that cannot be saved does not affect the others", async () => {
   const scene = await LayoutScene.open();
   expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
   writeFileSync(scene.pathOf("v2"), "in the way");
@@ -244,7 +244,7 @@ test("a full disk is an error that names the layout and its flag", async ({ skip
   );
 });
 
-test("an export that fails leaves the image that was there", async () => {
+test("a failed export keeps the previous image", async () => {
   const scene = await LayoutScene.open();
   expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
   const before = verifyLayout(scene.pathOf());
@@ -254,7 +254,7 @@ test("an export that fails leaves the image that was there", async () => {
   expect(readdirSync(scene.pathOf()).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
 });
 
-test("an export that is stopped leaves no half of a layer, and no image", async () => {
+test("a stopped export leaves neither an incomplete layer nor an image", async () => {
   const scene = await LayoutScene.open();
   writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), seededBytes(100 << 20, 7));
   const running = scene.start("app");
@@ -319,7 +319,7 @@ describe("a run image that cannot be opened", () => {
     expect(result.stderr.split(expected).pop()).toContain(path);
   });
 
-  test("because it is no path with a digest", async () => {
+  test("because its reference is not a path with a digest", async () => {
     const scene = await LayoutScene.open();
     writeAnalyzed(scene.output, "run/image:latest");
     const result = await scene.export("app");

@@ -39,7 +39,7 @@ const JDK = 1;
 const LIBRARIES = 2;
 
 describe("a blob that disappears before the manifest is pushed", () => {
-  test.for([[], ["-parallel"]])("is made and sent after all, once (%j)", async (flags) => {
+  test.for([[], ["-parallel"]])("is built and pushed again, once (%j)", async (flags) => {
     const { registry, scene, app, digestOf } = await rebuilt();
     vanishAfterHead(registry, "app", digestOf(JDK));
     const run = await scene.export({ flags });
@@ -54,7 +54,7 @@ describe("a blob that disappears before the manifest is pushed", () => {
     expect(registry.count("PUT", /app\/manifests/)).toBe(3);
   });
 
-  test("is found without its name, too", async () => {
+  test("is found even if the registry does not name it", async () => {
     const { registry, scene, digestOf } = await rebuilt();
     vanishAfterHead(registry, "app", digestOf(JDK));
     const silent = refusal(404, "MANIFEST_BLOB_UNKNOWN", "some blob is unknown");
@@ -81,7 +81,7 @@ describe("a blob that disappears before the manifest is pushed", () => {
     await verifyImage(scene.cacheImage);
   });
 
-  test("is one error and moves no name if it cannot be rebuilt", async () => {
+  test("is one error and changes no tag if it cannot be rebuilt", async () => {
     const { registry, scene, app, digestOf } = await rebuilt();
     rmSync(scene.layerPath("libraries"), { recursive: true });
     scene.change("jdk");
@@ -95,7 +95,7 @@ describe("a blob that disappears before the manifest is pushed", () => {
     expect(digestOfBytes(registry.manifests.find("app", "latest") ?? Buffer.alloc(0))).toBe(app.digest);
   });
 
-  test("of the cache alone is made again", async () => {
+  test("of the cache alone is pushed again", async () => {
     const { registry, scene, cache } = await rebuilt();
     const maven = cache.layers[1]?.digest ?? "";
     scene.change("jdk");
@@ -113,7 +113,7 @@ describe("a blob that disappears before the manifest is pushed", () => {
   });
 });
 
-test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy (%j)", async (flags) => {
+test.for([[], ["-parallel"]])("a mount that had no effect is replaced by a copy (%j)", async (flags) => {
   const registry = await FakeRegistry.start();
   const scene = await Scene.openSmall(registry);
   const lie = refusal(201, "", "");
@@ -127,7 +127,7 @@ test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy
   expect(layerWork(run.events).jdk).toMatchObject({ compressions: 1 });
 });
 
-test("a blob that was sent and is lost at once is one error, and no name is moved", async () => {
+test("a blob that the registry loses right after its upload is one error and changes no tag", async () => {
   const registry = await FakeRegistry.start();
   const scene = await Scene.openSmall(registry);
   const lose = async (proceed: () => Promise<Reply>): Promise<Reply> => {
@@ -146,7 +146,7 @@ test("a blob that was sent and is lost at once is one error, and no name is move
   expect(registry.manifests.find("app", "latest")).toBeUndefined();
 });
 
-test("a blob that is missing in the run image's registry is missed there, and nothing is uploaded again", async () => {
+test("a blob missing from the run image's registry is reported there, and nothing is uploaded again", async () => {
   const other = await FakeRegistry.start();
   onTestFinished(() => other[Symbol.asyncDispose]());
   const scene = await Scene.openSmall(await FakeRegistry.start());

@@ -22,7 +22,7 @@ function questions(registry: FakeRegistry, repository: string) {
   return { canceled: canceled.length, patches: own.filter(({ method }) => method === "PATCH").length };
 }
 
-test("each repository is asked once, and nothing is left open", async () => {
+test("each repository's access is checked once, and no upload is left open", async () => {
   const { app, cache, scene } = await scenes();
   const images = ["app:latest", "app:v1", "other:v2"].map((name) => `${app.host}/${name}`);
   const run = await scene.export({ images });
@@ -32,7 +32,7 @@ test("each repository is asked once, and nothing is left open", async () => {
   expect(questions(cache, "cache").canceled).toBe(1);
 });
 
-test("pushes succeed although the token server refuses tokens that may delete", async () => {
+test("pushes succeed even if the token server denies the right to delete", async () => {
   const login = { username: "jane", password: "s3cret" };
   const app = await FakeRegistry.start({ auth: { kind: "bearer", ...login, refusesDelete: true } });
   if (app.auth) app.auth.isSuspended = true;
@@ -63,7 +63,7 @@ describe("a name that may not be pushed", () => {
     expect(cache.count("PUT", /manifests/)).toBe(0);
   });
 
-  test("is reported after an image that cannot be opened", async () => {
+  test("is reported only if all images can be opened", async () => {
     const { app, scene } = await scenes();
     app.faults.add({ method: "POST", target: UPLOADS, times: ALWAYS, action: { answer: denied } });
     writeAnalyzed(scene.output, `${app.host}/run@sha256:${"0".repeat(64)}`);
@@ -84,7 +84,7 @@ test.each([402, 403, 404, 405, 410])("one %i for a ping does not count as refuse
   await verifyImage(scene.appImage);
 });
 
-test("a registry that is busy is asked again", async () => {
+test("the check is retried while the registry is busy", async () => {
   const { app, scene } = await scenes();
   const busy = { status: 503, headers: { "retry-after": "0" }, body: "" };
   app.faults.add({ method: "POST", target: UPLOADS, times: 2, action: { answer: busy } });
@@ -94,7 +94,7 @@ test("a registry that is busy is asked again", async () => {
   await verifyImage(scene.appImage);
 });
 
-test("a registry that cannot cancel an upload, or says nothing to it, holds nothing up", async () => {
+test("a registry that cannot cancel an upload, or does not answer, delays nothing", async () => {
   const { app, cache, scene } = await scenes();
   app.faults.add({ method: "DELETE", target: /uploads/, times: ALWAYS, action: { answer: { status: 404, body: "" } } });
   const silence = () => new Promise<never>(() => undefined);

@@ -171,7 +171,7 @@ describe("a rebuild with a first cache", () => {
   );
 });
 
-test("a first app image beside an old cache takes nothing from it and adds nothing to it", async () => {
+test("a first app image beside an existing cache neither reuses its layers nor changes it", async () => {
   const { scene, app, cache } = await built(await FakeRegistry.start());
   writeAnalyzed(scene.output, scene.runImage);
   const images = [`${scene.app.host}/new:latest`];
@@ -191,7 +191,7 @@ describe("a rebuild after the registry lost blobs", () => {
     return { registry, scene, app, cache, digest };
   }
 
-  test("makes the whole cache again when a blob of it is gone", async () => {
+  test("rebuilds the whole cache if one of its blobs is gone", async () => {
     const { scene, cache } = await without("cache", 1);
     const run = await scene.export();
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
@@ -201,7 +201,7 @@ describe("a rebuild after the registry lost blobs", () => {
     expect(layerWork(run.events)).toMatchObject({ maven: { compressions: 1, uploads: 1 }, jdk: HASHED });
   });
 
-  test("makes the whole cache again when its config is not what its manifest says", async () => {
+  test("rebuilds the whole cache if its config does not match its manifest", async () => {
     const registry = await FakeRegistry.start();
     const { scene, cache } = await built(registry);
     const manifest = JSON.parse(registry.manifests.find("cache", "latest")?.toString() ?? "");
@@ -219,7 +219,7 @@ describe("a rebuild after the registry lost blobs", () => {
     expect(await verifyImage(scene.cacheImage)).toEqual(cache);
   });
 
-  test("makes a layer of the app image again from its contents", async () => {
+  test("rebuilds a layer of the app image from its contents", async () => {
     const { scene, app } = await without("app", 2);
     const run = await scene.export({ cache: "" });
     expect(run.exitCode).toBe(0);
@@ -227,7 +227,7 @@ describe("a rebuild after the registry lost blobs", () => {
     expect(layerWork(run.events)).toMatchObject({ libraries: { compressions: 1, uploads: 1 }, jdk: HASHED });
   });
 
-  test("says which layer it misses when there are no contents", async () => {
+  test("names the missing layer if there are no contents to rebuild it from", async () => {
     const { registry, scene, digest } = await without("app", 2);
     rmSync(scene.layerPath("libraries"), { recursive: true });
     const run = await scene.export();

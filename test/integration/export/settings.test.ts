@@ -42,7 +42,7 @@ describe("-parallel", () => {
   });
 });
 
-test("the launcher's release in the label is that of the lifecycle which the exporter belongs to", async () => {
+test("the label has the launcher's release of the lifecycle that the exporter is part of", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const directory = tempTree({ lifecycle: "#!/bin/sh\necho 0.21.17+4bd4b13\n" });
   chmodSync(join(directory, "lifecycle"), 0o755);
@@ -55,7 +55,7 @@ test("the launcher's release in the label is that of the lifecycle which the exp
 });
 
 describe("-compression", () => {
-  test("zstd is in every new layer of both images, under OCI's name for it", async () => {
+  test("zstd compresses every new layer of both images, with OCI's media type", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     expect((await scene.export({ flags: ["-compression", "zstd"] })).exitCode).toBe(0);
     const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
@@ -63,7 +63,7 @@ describe("-compression", () => {
     expect(new Set(types)).toEqual(new Set(["application/vnd.oci.image.layer.v1.tar+zstd"]));
   });
 
-  test("a level makes the layers smaller and leaves their diffIDs alone", async () => {
+  test("a higher level makes layers smaller and keeps their diffIDs", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     scene.change(
       "libraries",
@@ -161,7 +161,7 @@ describe("-spool-dir", () => {
   });
 });
 
-test("hundreds of layers do not need hundreds of places at any queue", async () => {
+test("150 layers are exported within the limits on concurrency", async () => {
   const registry = await FakeRegistry.start();
   const many = Object.fromEntries(
     Array.from({ length: 150 }, (_, i) => [`layer-${i}`, { from: ["libraries"], launch: true, cache: i % 2 === 0 }]),

@@ -32,7 +32,7 @@ describe.for(REGISTRY_KINDS)("several names at $name", ({ start, isMissing }) =>
 });
 
 describe("a name that fails", () => {
-  test("does not hinder the others, and the report lists those", async () => {
+  test("does not affect the others, which the report lists", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");
@@ -75,7 +75,7 @@ describe("a name that fails", () => {
     await verifyImage(other);
   });
 
-  test("like all of them leaves no report", async () => {
+  test("together with all others leaves no report", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");

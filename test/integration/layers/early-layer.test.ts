@@ -77,7 +77,7 @@ function keepMtime(path: string, change: () => void): void {
   execFileSync("touch", ["-r", times, path]);
 }
 
-describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
+describe.runIf(IS_TRUSTED)("a layer that was built early", () => {
   test("is not read again if its tree is unchanged", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
@@ -238,7 +238,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test.runIf(isRoot)("is made anew: another owner", async () => {
+  test.runIf(isRoot)("is rebuilt: another owner", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     await scene.early(source(root));
@@ -248,7 +248,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
   });
 
-  test("is made anew if files were written through a name that the tree has itself", async () => {
+  test("is rebuilt if files were written through another name in the tree", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     linkSync(join(root, "b"), join(root, "lib/same"));
@@ -259,7 +259,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
   });
 
-  test("is exported with the products that the export wants besides", async () => {
+  test("is exported with the other products that the export needs", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     await scene.early(layer);
@@ -274,7 +274,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("is only hashed if an image has it already, and compressed on request", async () => {
+  test("is only hashed if an image has it, and compressed on request", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     const { diffId, digest } = await scene.exportWithoutEarly(layer);
@@ -284,7 +284,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(await scene.export(layer)).toEqual({ diffId, digest, reads: 1 });
   });
 
-  test("is claimed if it is half made when the build ends and its tree is unchanged", async () => {
+  test("is claimed while in progress if its tree is unchanged when the build ends", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     await started(scene, layer);
@@ -293,7 +293,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("is made anew if it is half made when the build ends and its tree has changed", async () => {
+  test("is rebuilt if its tree has changed when the build ends, even while in progress", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     const { layer } = await started(scene, source(root));
@@ -306,14 +306,14 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("leaves nothing open if it is half made when the export fails", async () => {
+  test("leaves nothing open if the export fails while it is in progress", async () => {
     const scene = new EarlyScene(pool);
     await started(scene, source(layerTree()));
     scene.layers.close();
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("ends with its upload if the export does not plan it, and others go on", async () => {
+  test("is cancelled with its upload if the export does not plan it; others continue", async () => {
     const scene = new EarlyScene(pool);
     const [unplanned, planned] = [source(layerTree()), source(layerTree())];
     const stop = vi.fn();
@@ -335,7 +335,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
   });
 });
 
-describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
+describe.runIf(IS_TRUSTED)("a layer is not built early", () => {
   test("if one of its files has a name outside of it", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
@@ -343,7 +343,7 @@ describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
     expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "skip" });
   });
 
-  test("if it changes while it is made", async () => {
+  test("if it changes while it is built", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     await vi.waitFor(async () => {

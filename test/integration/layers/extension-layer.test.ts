@@ -50,7 +50,7 @@ function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
   return planOf(source, { key: `extension:${order}`, order });
 }
 
-test("the tars of extensions are made again from their blobs, side by side, and leave nothing open", async () => {
+test("extension tars are rebuilt from their blobs concurrently and leave nothing open", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, spoolDir);
   const tars = [normalizedTar(3), normalizedTar(1), normalizedTar(2)];
@@ -97,7 +97,7 @@ test("an aborted copy keeps its file open until the threads have ended, and no l
   expect(openSpools(spoolDir)).toBe(0);
 });
 
-test("a spool directory that is not there is an error that says so", async () => {
+test("the error for a missing spool directory says so", async () => {
   const store = new LayerStore(pool, join(tempTree(), "nowhere"));
   const layer = store.layer(blobPlan(gzipSync(normalizedTar(1))), NEVER);
   expect(await rejectionOf(layer.diffId)).toMatchObject({ code: "EXPORT_LAYER_SPOOL" });

@@ -339,7 +339,7 @@ test("readers of a growing spool get the same bytes, each at its own pace", asyn
 });
 
 describe("a failure stays with its layer", () => {
-  test("a source that is not there", async () => {
+  test("a missing source", async () => {
     const spoolDir = tempTree();
     const store = new LayerStore(pool, spoolDir);
     const path = join(tempTree(), "nothing");
@@ -353,7 +353,7 @@ describe("a failure stays with its layer", () => {
     await expectWorks(store, "next");
   });
 
-  test("files that vanish while the layer is made", async () => {
+  test("files that vanish while the layer is built", async () => {
     const root = filledDirectory(40);
     const store = new LayerStore(pool, tempTree());
     const other = store.layer(planOf(directorySource(filledDirectory(6)), { key: "other" }), NEVER);
@@ -370,7 +370,7 @@ describe("a failure stays with its layer", () => {
     await expectWorks(store, "next");
   });
 
-  test("a spool directory that is not there; a hash needs none", async () => {
+  test("a missing spool directory, which a hash does not need", async () => {
     const spoolDir = join(tempTree(), "nothing");
     const store = new LayerStore(pool, spoolDir);
     const source = directorySource(filledDirectory(2));
@@ -400,7 +400,7 @@ describe("a failure stays with its layer", () => {
   });
 });
 
-test("abort stops a layer, wherever it is, with the signal's reason", async () => {
+test("an abort stops a layer at any stage, with the signal's reason", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, spoolDir);
   const controller = new AbortController();
@@ -424,7 +424,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
   await expectWorks(store, "next");
 });
 
-test("release before the blob is made frees the spool when it is", async () => {
+test("a release before the blob is complete frees the spool when it is", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, spoolDir);
   const layer = store.layer(planOf(directorySource(filledDirectory(4))), NEVER);
@@ -456,7 +456,7 @@ test("the slices of an app are scanned once; an empty one is the empty tar", asy
   for (const layer of layers) layer.release();
 });
 
-test("more layers than are made at once, all different", async () => {
+test("more layers than are built at a time all get their own digests", async () => {
   const store = new LayerStore(pool, tempTree());
   const root = tempTree();
   const layers = Array.from({ length: 60 }, (_, i) => {

@@ -100,7 +100,7 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
   await expectAllSlotsFree();
 });
 
-test("every digest of every block is told before the pass ends, even if the threads' answers come first", async () => {
+test("every digest of every block is reported before the pass ends, even if the threads' replies come first", async () => {
   const index = indexOf(tempTree(), 2);
   const spool = await ownSpool(tempTree());
   const digest = pool.digest.bind(pool);
@@ -245,7 +245,7 @@ test.each([
   await expectAllSlotsFree();
 });
 
-test("abort before, and while blocks are made", async () => {
+test("an abort ends a pass before and while blocks are built", async () => {
   const index = indexOf(tempTree(), 20);
   const reason = new Error("stop");
   const products = { diffId: true, spool: undefined };

@@ -77,7 +77,7 @@ test("all products come from one pass", async () => {
   await expectWorks(newStore());
 });
 
-test("unrequested products are not made", async () => {
+test("products that are not requested are not built", async () => {
   const source = directorySource(filledDirectory(4));
   const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
   expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
@@ -86,7 +86,7 @@ test("unrequested products are not made", async () => {
 });
 
 describe("a tar file", () => {
-  test("is made with the hash alone, on the disk, with the mode that the umask gives", async () => {
+  test("is written and synced in a pass that only hashes, with the umask's mode", async () => {
     const source = directorySource(filledDirectory(12));
     const directory = tempTree();
     const products = { ...NOTHING, tarFiles: [{ directory, expected: [] }] };
@@ -103,7 +103,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test("is made on request if it may not be needed, and checked against the hash", async () => {
+  test("that may not be needed is written on request and checked against the hash", async () => {
     const root = filledDirectory(4);
     const source = directorySource(root);
     const tar = expectedTar(source);
@@ -120,7 +120,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test("is made in the compressing pass if it turns out to be needed", async () => {
+  test("that turns out to be needed is written in the compressing pass", async () => {
     const source = directorySource(filledDirectory(4));
     const directory = tempTree();
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [OTHER_DIFF_ID] }] };
@@ -143,7 +143,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test.for(["no directory", "a full disk"])("on %s fails alone; the blob is made", async (place, context) => {
+  test.for(["no directory", "a full disk"])("on %s fails alone; the blob is built", async (place, context) => {
     const directory = place === "no directory" ? join(tempTree(), "nothing") : smallDisk("size=2m");
     if (directory === undefined) return context.skip(NO_SMALL_DISK);
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
@@ -190,7 +190,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test("of a layer that cannot be made is removed", async () => {
+  test("of a layer that fails is removed", async () => {
     const root = filledDirectory(20);
     const directory = tempTree();
     const store = newStore();
@@ -208,7 +208,7 @@ describe("a tar file", () => {
 describe("a tar stream", () => {
   const STREAM: LayerProducts = { ...NOTHING, tarStream: true };
 
-  test("keeps the pace of its reader and leaves slots to other layers", async () => {
+  test("follows its reader's pace and leaves slots to other layers", async () => {
     const source = directorySource(filledDirectory(4 * pool.arena.slots));
     const store = newStore();
     const layer = store.layer(planOf(source, { products: STREAM }), NEVER);
@@ -231,7 +231,7 @@ describe("a tar stream", () => {
     layer.release();
   });
 
-  test("of a layer that may be known is read after the hash, and again", async () => {
+  test("of a layer that may be known can be read after the hash, more than once", async () => {
     const source = directorySource(filledDirectory(3));
     const tar = expectedTar(source);
     const layer = newStore().layer(planOf(source, { products: STREAM, expected: [OTHER_DIFF_ID] }), NEVER);
@@ -242,7 +242,7 @@ describe("a tar stream", () => {
     layer.release();
   });
 
-  test("rejects at its end, at the latest, when the contents are others than those hashed", async () => {
+  test("rejects by its end if the contents differ from those hashed", async () => {
     const { root, write } = unnoticedFile();
     const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
     await layer.diffId;
@@ -265,7 +265,7 @@ describe("a tar stream", () => {
     await expectWorks(store);
   });
 
-  test("ends a pass that was for it alone when its reader leaves", async () => {
+  test("ends its pass when its reader leaves, if the pass has no other product", async () => {
     const source = directorySource(filledDirectory(6 * pool.arena.slots));
     const store = newStore();
     const layer = store.layer(planOf(source, { products: NOTHING }), NEVER);
@@ -294,7 +294,7 @@ describe("a tar stream", () => {
     await expectWorks(store);
   });
 
-  test("leaves the hash and the file to one pass when it is given up", async () => {
+  test("leaves hash and file to one pass when it is declined", async () => {
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const directory = tempTree();
     const products = { ...STREAM, tarFiles: [{ directory, expected: [] }] };
@@ -306,7 +306,7 @@ describe("a tar stream", () => {
     layer.release();
   });
 
-  test("takes no turn before it is read, so that streams can be read in any order", async () => {
+  test("does not start a pass before it is read, so that streams can be read in any order", async () => {
     const store = newStore();
     const source = directorySource(filledDirectory(pool.arena.slots));
     const tar = expectedTar(source);
@@ -320,7 +320,7 @@ describe("a tar stream", () => {
     }
   });
 
-  test("leaves no caller waiting when it is not read", async () => {
+  test("that is never read leaves no caller waiting", async () => {
     const store = newStore();
     const source = directorySource(filledDirectory(1));
     const plan = (key: string) => planOf(source, { key, products: STREAM });

@@ -21,7 +21,7 @@ const ENDS = [
   { how: "does not start", code: 'throw new Error("no start");', says: /no start/ },
 ] as const;
 
-test.for(ENDS)("a thread that $how fails all that waits, with its cause", async ({ code, says }) => {
+test.for(ENDS)("a thread that $how fails all waiting tasks, with its cause", async ({ code, says }) => {
   const entry = join(tempTree({ "dying.cjs": code }), "dying.cjs");
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());

@@ -91,7 +91,7 @@ test("the log has no secret, and the process keeps none", async () => {
   expect(withoutSecrets(password)).toBe(password);
 });
 
-test("uses the arguments as they were at the call", async () => {
+test("ignores changes to its arguments after the call", async () => {
   const { app, options } = await open();
   const images: [string, ...string[]] = [...options.images];
   const [changed, env] = [{ ...options, images }, { ...ENV }];
@@ -141,7 +141,7 @@ test.each([{ uid: -1 }, { gid: 2 ** 32 - 1 }])("rejects %j, which no owner of a 
   await expect(result).rejects.toMatchObject({ code: "EXPORT_ARGS_INVALID", message });
 });
 
-test("a member of the environment that does not exist is refused", async () => {
+test("an unknown member of the environment is rejected", async () => {
   const misspelt = { env: ENV, sginal: new AbortController().signal };
   const { result } = exportImages({ images: ["registry.example/app"] }, misspelt);
   await expect(result).rejects.toMatchObject({
@@ -190,7 +190,7 @@ test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
   expect(events).toMatchObject([{ event: "error", code }]);
 });
 
-test("an abort stops it with the signal's reason, and is no defect in its events and spans", async () => {
+test("an abort rejects with the signal's reason and is not reported as an internal error", async () => {
   const { options, scene } = await open();
   const controller = new AbortController();
   const exporting = exportImages({ ...options, telemetry: true }, { env: ENV, signal: controller.signal });
@@ -208,7 +208,7 @@ test("an abort stops it with the signal's reason, and is no defect in its events
   expect(spans.find(({ name }) => name === "export")?.attributes).toMatchObject({ "error.type": code });
 });
 
-test("a signal that was aborted before starts nothing", async () => {
+test("an already aborted signal starts nothing", async () => {
   const { app, options } = await open();
   const before = app.requests.length;
   const { result } = exportImages(options, { env: ENV, signal: AbortSignal.abort("never mind") });
@@ -228,7 +228,7 @@ test.each([
   await spoolsClosed(spoolDir);
 });
 
-test("leaving the loop leaves the export alone", async () => {
+test("leaving the event loop does not stop the export", async () => {
   const { options } = await open();
   const exporting = exportImages(options, { env: ENV });
   for await (const _ of exporting) break;
@@ -248,7 +248,7 @@ test("a package that imports the build gets it, and its process ends by itself",
   expect(child.exitCode).toBe(0);
 });
 
-test("depends on no option or variable of its host's Node.js, and changes nothing in its host", async () => {
+test("is independent of its host's Node.js options and variables, and changes nothing in it", async () => {
   const { options } = await open();
   const { app } = await exportImages({ ...options, parallel: false }, { env: ENV }).result;
   const directory = tempTree({ "preload.cjs": 'console.log("loaded in thread", require("worker_threads").threadId);' });

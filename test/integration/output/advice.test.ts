@@ -21,7 +21,7 @@ function errorOf({ events }: Exported) {
   return events.find(({ event }) => event === "error");
 }
 
-describe("the code, destination and hint of a name's refusal are those of the export", () => {
+describe("an export whose tag is refused reports the refusal's code, destination and hint", () => {
   test.each([
     ["before anything is pushed", "POST", /\/v2\/app\/blobs\/uploads\/$/, "an upload"],
     ["at its last request", "PUT", /\/v2\/app\/manifests\//, "manifest latest"],
@@ -46,7 +46,7 @@ describe("the code, destination and hint of a name's refusal are those of the ex
     expect(run.stderr).toContain(`ERROR: ${error?.event === "error" ? `${error.reason}\n${error.hint}` : ""}\n`);
   });
 
-  test("the first of several names in their order", async () => {
+  test("reports the first of several refused tags, in the order of the arguments", async () => {
     const { registry, scene } = await open();
     const fail = (name: string, status: number, code: string) =>
       registry.faults.add({
@@ -68,7 +68,7 @@ describe("the code, destination and hint of a name's refusal are those of the ex
   });
 });
 
-describe("a failure before the export begins has its event, too", () => {
+describe("a failure before the export begins emits an error event", () => {
   const daemon = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
   const auth = { CNB_REGISTRY_AUTH: "secret-word" };
   test.each([
@@ -86,7 +86,7 @@ describe("a failure before the export begins has its event, too", () => {
 });
 
 describe("a tag that may not be overwritten", () => {
-  test("is refused at once, and the other names are pushed", async () => {
+  test("is not retried, and the other tags are pushed", async () => {
     const { registry, scene } = await open();
     const answer = refusal(412, "PRECONDITION", "configured as immutable");
     registry.faults.add({ method: "PUT", target: /\/manifests\/v1$/, times: ALWAYS, action: { answer } });
@@ -101,7 +101,7 @@ describe("a tag that may not be overwritten", () => {
     await verifyImage(scene.appImage);
   });
 
-  test("may be the reason when the registry only answers that access is denied", async () => {
+  test("is suggested as the reason if the registry only denies access", async () => {
     const { registry, scene } = await open();
     expect(await scene.export()).toMatchObject({ exitCode: 0 });
     scene.change("libraries", "something else\n");
@@ -113,7 +113,7 @@ describe("a tag that may not be overwritten", () => {
   });
 });
 
-test("a digest as target is told to be none, and nothing of damaged disks", async () => {
+test("a digest as target is reported as an invalid name, not as a damaged disk", async () => {
   const { registry, scene } = await open();
   const image = `${registry.host}/app@sha256:${"0".repeat(64)}`;
   const run = await scene.export({ images: [image] });
@@ -125,22 +125,25 @@ test("a digest as target is told to be none, and nothing of damaged disks", asyn
   expect(run.stderr).not.toMatch("disk");
 });
 
-test.each(["team//app", "app/"])("a redirect of repository %s is blamed on its empty part", async (name) => {
-  const { registry, scene } = await open();
-  registry.faults.add({
-    method: "POST",
-    target: /\/blobs\/uploads\//,
-    times: ALWAYS,
-    action: { answer: { status: 301, headers: { location: "/v2/app/blobs/uploads/" } } },
-  });
-  const run = await scene.export({ images: [`${registry.host}/${name}`] });
-  expect(run.exitCode).toBe(62);
-  expect(errorOf(run)).toMatchObject({
-    hint: expect.stringMatching(`^Leave out the empty part of ${registry.host}/${name}:`),
-  });
-});
+test.each(["team//app", "app/"])(
+  "a redirect for the repository %s is attributed to the empty part of its name",
+  async (name) => {
+    const { registry, scene } = await open();
+    registry.faults.add({
+      method: "POST",
+      target: /\/blobs\/uploads\//,
+      times: ALWAYS,
+      action: { answer: { status: 301, headers: { location: "/v2/app/blobs/uploads/" } } },
+    });
+    const run = await scene.export({ images: [`${registry.host}/${name}`] });
+    expect(run.exitCode).toBe(62);
+    expect(errorOf(run)).toMatchObject({
+      hint: expect.stringMatching(`^Leave out the empty part of ${registry.host}/${name}:`),
+    });
+  },
+);
 
-describe("names that are none are refused before anything is asked of a registry", () => {
+describe("invalid image names are rejected before any request to a registry", () => {
   test.each<[string, readonly string[], RegExp]>([
     ["a cache image that is a path", ["-cache-image", "/workspace/cache"], /that is a path: use -cache-dir/],
     ["one that is a relative path", ["-cache-image", "./cache"], /that is a path: use -cache-dir/],
@@ -170,7 +173,7 @@ test.each([
   ["https://me:secret-word@registry.example/app", /Leave out the credentials/],
   ["me:secret-word@registry.example/app", /Leave out the credentials/],
   ["me:secret-word@registry.example/../app", /\[redacted\]@registry\.example\/\.\.\/app, and that is a path/],
-])("credentials in a name are not shown: %s", async (image, hint) => {
+])("credentials in an image name are redacted: %s", async (image, hint) => {
   const { scene } = await open();
   const run = await scene.export({ images: [image] });
   expect(run.exitCode).toBe(3);
@@ -179,7 +182,7 @@ test.each([
   expect(`${run.stdout}${run.stderr}`).not.toMatch("secret-word");
 });
 
-test("a name that the environment gives is told with its variable", async () => {
+test("an invalid name from the environment is reported with its variable", async () => {
   const { scene } = await open();
   const run = await scene.export({ env: { CNB_PREVIOUS_IMAGE: "A" } });
   expect(run.exitCode).toBe(3);
@@ -191,7 +194,7 @@ test("a name that the environment gives is told with its variable", async () => 
 test.each([
   ["previous", 1, (runImage: string) => `[image]\nreference = "A"\n[run-image]\nreference = "${runImage}"\n`],
   ["run", 3, () => '[run-image]\nreference = "A"\n'],
-])("a name of the %s image is told with its place in analyzed.toml", async (image, exitCode, analyzed) => {
+])("an invalid name of the %s image is reported as one of analyzed.toml", async (image, exitCode, analyzed) => {
   const { scene } = await open();
   writeFileSync(join(scene.output.layersDir, "analyzed.toml"), analyzed(scene.runImage));
   const run = await scene.export({ cache: "" });
@@ -201,7 +204,7 @@ test.each([
   );
 });
 
-test("a server that is no registry is told from an image that is missing", async () => {
+test("a server that is not a registry is not mistaken for a missing image", async () => {
   const { registry, scene } = await open();
   const answer = { status: 404, body: "<html>" };
   registry.faults.add({ method: "GET", target: /^\/v2\/$/, times: ALWAYS, action: { answer } });
@@ -214,7 +217,7 @@ test("a server that is no registry is told from an image that is missing", async
 test.each([
   ["", ""],
   [" with its parent", "/none/app"],
-])("a missing app directory%s is reported by its name, and not blamed on a concurrent writer", async (_, below) => {
+])("a missing app directory%s is reported by its path, not as a concurrent change", async (_, below) => {
   const { scene } = await open();
   rmSync(scene.output.appDir, { recursive: true });
   const appDir = scene.output.appDir + below;
@@ -228,7 +231,7 @@ test.each([
   expect(run.stderr).not.toMatch("nothing writes");
 });
 
-test("a file that cannot be read is named, with a remedy", async () => {
+test("the error for an unreadable file names it and a remedy", async () => {
   const { scene } = await open();
   const { layersDir } = scene.output;
   chmodSync(join(layersDir, "samples_java", "jdk.toml"), 0o644);
@@ -238,11 +241,11 @@ test("a file that cannot be read is named, with a remedy", async () => {
   expect(run.stderr).toContain(`${layersDir}/group.toml: no such file or directory\nCheck that the path exists`);
 });
 
-describe("-progress plain ends with the summary", () => {
+describe("a short export prints a summary with -progress plain only", () => {
   test.each([
     ["plain", true],
     ["auto", false],
-  ])("of a short export, too (%s: %s)", async (progress, isThere) => {
+  ])("-progress %s: %s", async (progress, isThere) => {
     const { scene } = await open();
     const run = await scene.export({ flags: ["-progress", progress] });
     expect(run.exitCode).toBe(0);
@@ -252,7 +255,7 @@ describe("-progress plain ends with the summary", () => {
 
 const isRoot = process.getuid?.() === 0;
 
-describe("a process that may not become the user of the build says who it is", () => {
+describe("an error about switching users names the process's own IDs", () => {
   const advice =
     "This process is 1000:1000: pass -uid 1000 -gid 1000 (CNB_USER_ID, CNB_GROUP_ID), or start it as root with the capabilities SETUID and SETGID.\n";
 

@@ -117,7 +117,7 @@ describe("events", () => {
     expect(events.at(-1)?.event).toBe("summary");
   });
 
-  test("the reader of a FIFO may come when the export is over", async () => {
+  test("the reader of a FIFO may open it after the export", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo();
     const running = start(scene, ["-events", fifo]);
@@ -161,7 +161,7 @@ describe("events", () => {
     await expectStop(running, "SIGTERM");
   });
 
-  test("share the log's pipe without a mixed line", async () => {
+  test("and log lines that share a pipe do not interleave", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const { writer, read } = unreadPipe();
     const running = start(scene, ["-events", "fd:1", "-log-format", "json"], { stdout: writer, stderr: writer });
@@ -196,7 +196,7 @@ describe("documents", () => {
     await expectStop(running, "SIGTERM");
   });
 
-  test("a signal ends a pipe of the timeline that is full", async () => {
+  test("a signal ends the wait for a full pipe of the timeline", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo("timeline.json");
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);

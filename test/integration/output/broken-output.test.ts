@@ -87,7 +87,7 @@ test.each([">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])("the export takes %s", as
   await verifyImage(scene.appImage);
 });
 
-test("a log that reaches the limit of a file's size ends there, and the export goes on", async () => {
+test("a log that reaches the file size limit ends there, and the export continues", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   // The limit, in blocks of 512 bytes, also applies to spools, which are smaller.
   const [blocks, log] = [1 << 17, join(scene.output.root, "log")];
@@ -100,7 +100,7 @@ test("a log that reaches the limit of a file's size ends there, and the export g
   await verifyImage(scene.appImage);
 });
 
-test("a failure has its exit code on a full device too", async () => {
+test("a failed export keeps its exit code if the log's device is full", async () => {
   const run = await startProgram(
     EXPORTER,
     ["-layers", "/none", "reg.example/app"],
@@ -173,7 +173,7 @@ describe("events", () => {
     expect(existsSync(join(process.cwd(), target))).toBe(false);
   });
 
-  test("to a descriptor of the runtime are the same error", async () => {
+  test("to a descriptor that belongs to the runtime are the same error", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     for (let descriptor = 4; descriptor < 28; descriptor++) {
       const flags = ["-events", `fd:${descriptor}`];
@@ -182,7 +182,7 @@ describe("events", () => {
     }
   });
 
-  test("in a directory that is not there are an error that names the flag", async () => {
+  test("in a missing directory are an error that names the flag", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const path = join(scene.output.root, "none", "events.jsonl");
     const run = await startProgram(EXPORTER, scene.arguments({ flags: ["-events", path] })).ended;
@@ -192,7 +192,7 @@ describe("events", () => {
     );
   });
 
-  test("a path is below the working directory, and what stands there is kept", async () => {
+  test("are appended to a file whose path may be relative", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const path = join(scene.output.root, "fd.jsonl");
     for (let i = 0; i < 2; i++) {
@@ -217,7 +217,7 @@ test.each(["/dev/full", "a directory"])("a timeline that goes to %s is one warni
   ]);
 });
 
-test("a full disk loses log, events and timeline, and no image", async (context) => {
+test("a full disk loses log, events and timeline, but no image", async (context) => {
   const disk = smallDisk("size=64k");
   if (disk === undefined) return context.skip(NO_SMALL_DISK);
   const scene = await Scene.openSmall(await FakeRegistry.start());

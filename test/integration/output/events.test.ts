@@ -19,7 +19,7 @@ function stepsOf(events: readonly ExportEvent[], layer: string): string[] {
   });
 }
 
-test("events tell of a build's steps, of a rebuild's, and why an export failed; lines of the log are JSON if asked", async () => {
+test("events report the steps of a build and a rebuild and the reason of a failure; -log-format json writes JSON", async () => {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
   const scene = await Scene.open(app, cache);
   const first = await scene.export({ flags: ["-parallel"] });
@@ -72,7 +72,7 @@ test("events tell of a build's steps, of a rebuild's, and why an export failed; 
   );
 });
 
-test("an export without the memory for its threads leaves no file of events open", async () => {
+test("an export that lacks memory for its threads closes the event file", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const directory = tempTree({});
   using _ = vi.spyOn(WebAssembly, "Memory").mockImplementation(function refuse() {

@@ -128,7 +128,7 @@ const always = (method: string, target: RegExp, around: ReturnType<typeof echo>,
   action: { around },
 });
 
-describe("no secret is shown or written", () => {
+describe("no secret is printed or written", () => {
   test.each([["text"], ["json"]])("by an export that succeeds, with a log of %s", async (format) => {
     const { app, cache, run } = await planted();
     expect(await run({ flags: ["-log-format", format] })).toMatchObject({ exitCode: 0 });
@@ -156,7 +156,7 @@ describe("no secret is shown or written", () => {
     expect(ended.stderr).toMatch(/you sent .*"authorization":"Basic \[redacted\]"/);
   });
 
-  test("by a redirect to a place that refuses", async () => {
+  test("by a redirect to a host that refuses the request", async () => {
     const { app, cache, run } = await planted();
     const location = `http://${cache.host}/store?sig=${PLANTED.signature}`;
     app.faults.add({
@@ -170,7 +170,7 @@ describe("no secret is shown or written", () => {
     expect(ended.stderr).toMatch(/sig=REDACTED/);
   });
 
-  test("by wrong passwords, helpers that fail, clouds and proxies that are not there", async () => {
+  test("by wrong passwords, failing helpers, and missing clouds and proxies", async () => {
     const { app, run } = await planted();
     const wrong = JSON.stringify({ [app.host]: `Basic ${base64(`robot:${PLANTED.proxy}`)}` });
     const denied = await run({ env: { CNB_REGISTRY_AUTH: wrong } });

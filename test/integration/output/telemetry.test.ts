@@ -44,7 +44,7 @@ function secretsOf(scene: Scene, texts: readonly string[]): string[] {
   return [...images, ...paths, "libraries", "maven", ...digests];
 }
 
-test("an export to registries has a span for each piece of work, and no name of anything", async () => {
+test("an export to registries writes a span for each operation, without any names", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start(), await FakeRegistry.start());
   const run = await scene.export({ flags: ["-parallel", "-telemetry"] });
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
@@ -83,7 +83,7 @@ test("an export to registries has a span for each piece of work, and no name of 
   for (const secret of secretsOf(scene, [JSON.stringify(run.events), run.stdout])) expect(text).not.toContain(secret);
 });
 
-test("the second switch adds names", async () => {
+test("-telemetry-names adds names", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   expect(await scene.export({ flags: ["-telemetry", "-telemetry-names"] })).toMatchObject({ exitCode: 0 });
   const spans = readSpans(telemetryPath(scene.output));
@@ -97,7 +97,7 @@ test("the second switch adds names", async () => {
   expect(spans.map(({ attributes }) => attributes["upload.destination_name"])).toContain(`${scene.app.host}/app`);
 });
 
-test("without the switch there is no directory", async () => {
+test("without -telemetry no directory is created", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const env = { CNB_OTEL_TRACEPARENT: "not one" };
   expect(await scene.export({ flags: ["-telemetry-names"], env })).toMatchObject({ exitCode: 0, stderr: "" });
@@ -129,7 +129,7 @@ test("an invalid CNB_OTEL_TRACEPARENT is a warning, and a trace of its own begin
   expect(root?.traceId).not.toBe(PARENT.split("-")[1]);
 });
 
-test("files and directories are the group's too, whatever the umask", async () => {
+test("files have mode 664 and directories 775, whatever the umask", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   expect(await scene.export({ flags: ["-telemetry"] })).toMatchObject({ exitCode: 0 });
   const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
@@ -137,7 +137,7 @@ test("files and directories are the group's too, whatever the umask", async () =
   expect([path, join(path, ".."), join(path, "../..")].map(modeOf)).toEqual(["664", "775", "775"]);
 });
 
-test("an export that fails says how, and a retry is an event of its upload", async () => {
+test("a failed export has the error's code, and a retry is an event of its upload's span", async () => {
   const app = await FakeRegistry.start();
   const scene = await Scene.openSmall(app);
   // More than once: the config's upload, which has no span of its own, may be the first.
@@ -209,7 +209,7 @@ test.for([
   expect(unfinished.map(({ failure }) => failure)).toEqual(hasRoot ? ["EXPORT_CANCELLED", "EXPORT_CANCELLED"] : []);
 });
 
-test("a buildpack may not have its layers where telemetry is", async () => {
+test("a buildpack whose layers directory is the telemetry directory is rejected", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const { layersDir } = scene.output;
   const group = (id: string) => `[[group]]\nid = "${id}"\nversion = "1"\napi = "0.10"\n`;
@@ -220,7 +220,7 @@ test("a buildpack may not have its layers where telemetry is", async () => {
   expect(await scene.export()).toMatchObject({ exitCode: 0 });
 });
 
-test("no image changes by it", async () => {
+test("telemetry does not change the image", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const env = { SOURCE_DATE_EPOCH: "1" };
   expect(await scene.export({ env })).toMatchObject({ exitCode: 0 });

@@ -21,7 +21,7 @@ const FIND_BLOCK = `(() => {
 const PICTURE = 'document.getElementById("canvas").toDataURL()';
 const DETAILS = '(({ hidden, textContent }) => (hidden ? "" : textContent))(document.getElementById("details"))';
 
-test("a timeline is a page that needs nothing else", async () => {
+test("an HTML timeline is self-contained", async () => {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
   const scene = await Scene.open(app, cache);
   const page = join(scene.output.root, "timeline.html");
@@ -32,7 +32,7 @@ test("a timeline is a page that needs nothing else", async () => {
   expect(html).not.toMatch(/\b(src|href)=|@import|url\(|https?:/);
 });
 
-test("an export that fails has a timeline too, here in Chrome's format", async () => {
+test("a failed export writes its timeline, here as .json", async () => {
   const app = await FakeRegistry.start();
   const scene = await Scene.open(app);
   const trace = join(scene.output.root, "timeline.json");
@@ -86,7 +86,7 @@ test.skipIf(browserProblem !== undefined)(
   },
 );
 
-test("a timeline has one of two forms", async () => {
+test("a timeline file must end in .html or .json", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
   const run = await scene.export({ flags: ["-timeline", "timeline.txt"] });
   expect(run).toMatchObject({ exitCode: 3 });

@@ -108,7 +108,7 @@ describe("a project that installs the package", () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  test("is told by the library, too, that Node.js is too old", () => {
+  test("is told by the library that Node.js is too old", () => {
     const old = 'Object.defineProperty(process.versions, "node", { value: "25.9.0" });';
     const { status, stderr } = spawnSync("node", ["-e", `${old} require("tandem")`], {
       cwd: project,

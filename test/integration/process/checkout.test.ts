@@ -108,7 +108,7 @@ test.each([
   expect(run.stderr).toMatch(says);
 });
 
-test("encoders of a build that failed halfway are built again, although the sources are the former ones", async () => {
+test("encoders of an interrupted build are rebuilt even if the sources are unchanged", async () => {
   const directory = checkOut();
   install(directory);
   // In this process, which loads the compiler once.
@@ -159,12 +159,12 @@ describe.each(["exporter", "creator"])("%s", (name) => {
     expect(run).toMatchObject({ stderr: "", exitCode: 0 });
   });
 
-  test("starts by its name in its directory", async () => {
+  test("starts by its bare name in its directory", async () => {
     const script = `cd '${join(ROOT, "bin")}' && CDPATH=/ sh ${name} -version`;
     expect(await startProgram("sh", ["-c", script]).ended).toMatchObject({ stderr: "", exitCode: 0 });
   });
 
-  test("starts by a chain of relative links, for which it needs readlink", async () => {
+  test("starts through a chain of relative links if readlink is available", async () => {
     const directory = tempTree({ "one/": "", "two/": "" });
     symlinkSync(relative(join(directory, "one"), program), join(directory, "one", name));
     symlinkSync(join("..", "one", name), join(directory, "two", name));

@@ -78,7 +78,7 @@ async function exportLarge(
 
 const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
 
-test("300 MB go through less memory, never lie anywhere uncompressed, and a worker takes less than its bound", async () => {
+test("exporting 300 MB needs less memory, writes nothing uncompressed, and keeps each worker within its limit", async () => {
   const large = await largeScene();
   const { images, peak, spooled, layers } = await exportLarge(large, 2);
   for (const image of images) await verifyImage(image);

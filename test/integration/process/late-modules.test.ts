@@ -26,7 +26,7 @@ function listing() {
 /** TLS, Node's HTTP, and what starts threads and programs. */
 const HEAVY = /^(?:_?http|_?tls|child_process|dgram|sqlite|inspector|assert)/;
 
-test("-version loads none of Node's larger modules, but for those of standard output", async () => {
+test("-version loads none of Node's larger modules except those for standard output", async () => {
   const { flags, loaded } = listing();
   const run = await startProgram(process.execPath, [...flags, BUNDLE, "-version"]).ended;
   expect(run).toMatchObject({ status: 0 });

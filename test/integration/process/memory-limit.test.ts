@@ -57,7 +57,7 @@ describe.skipIf(memoryCgroupProblem !== undefined)("under a memory limit", () =>
     await verifyImage(scene.cacheImage);
   });
 
-  test("more workers by hand than memory allows are bounded with a warning", async () => {
+  test("-workers beyond the memory limit is reduced with a warning", async () => {
     const scene = await javaScene();
     const group = memoryCgroup(256 * MIB);
     const args = scene.arguments({ flags: ["-parallel", "-workers", "200"] });

@@ -59,7 +59,7 @@ describe("variables that the runtime reads", () => {
     });
   });
 
-  test("are hidden from Node.js, and given to the programs that the command starts as it got them", async () => {
+  test("are hidden from Node.js and restored for programs that the command starts", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const directory = tempTree({
       "config.json": '{"credsStore":"looks"}',
@@ -95,7 +95,7 @@ exit 1
     for (const name of own) expect(command[name]).not.toBe(env[name as keyof typeof env]);
   });
 
-  test("are all known: Node.js reads no other, but those that the command lets it", () => {
+  test("are all listed: Node.js reads no others except those that the command allows", () => {
     // For the clouds' SDKs, temporary files, the user and the terminal; PATH to find programs.
     const allowed =
       /^(?:AWS_\w+|GOOGLE_\w+|HOME|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|PATH|TE?MP|TERM|TMPDIR|TZ)$/;
@@ -244,7 +244,7 @@ async function heldExport(onFirst: (pid: number) => void, onLast: (pid: number) 
 }
 
 describe("a signal", () => {
-  test("opens no inspector, and ends nothing, where a Go program would go on", async () => {
+  test("that does not end a Go program does not end the export, and opens no inspector", async () => {
     const sent: NodeJS.Signals[] = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"];
     const seen = { threads: [] as string[], listening: [] as string[] };
     const run = await heldExport(

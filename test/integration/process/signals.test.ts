@@ -60,28 +60,31 @@ async function stop(
   return { ...run, takenBack: app.count("DELETE", /uploads/) - before };
 }
 
-describe("a signal during an upload", () => {
+describe("a signal", () => {
   test.for([
     { signal: "SIGTERM", status: 143, flags: [] },
     { signal: "SIGTERM", status: 143, flags: ["-parallel"] },
     { signal: "SIGINT", status: 130, flags: ["-parallel"] },
     { signal: "SIGQUIT", status: 131, flags: ["-parallel"] },
     { signal: "SIGABRT", status: 134, flags: ["-parallel"] },
-  ] as const)("$signal ends it at once with $status ($flags)", async ({ signal, status, flags }) => {
-    const spool = tempTree();
-    const setting = await held("app", "PATCH", /app\/blobs/);
-    const run = await stop(setting, signal, [...flags, "-spool-dir", spool]);
-    expect(run.status).toBe(status);
-    expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
-    expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
-    expect(setting.cache.count("PUT", /manifests/)).toBe(0);
-    // The interrupted upload, which a registry would otherwise keep for days.
-    expect(run.takenBack).toBeGreaterThan(0);
-    expect(readdirSync(spool)).toEqual([]);
-    expect(readdirSync(setting.scene.output.layersDir)).not.toContain("report.toml");
-  });
+  ] as const)(
+    "$signal during an upload ends the export at once with $status ($flags)",
+    async ({ signal, status, flags }) => {
+      const spool = tempTree();
+      const setting = await held("app", "PATCH", /app\/blobs/);
+      const run = await stop(setting, signal, [...flags, "-spool-dir", spool]);
+      expect(run.status).toBe(status);
+      expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
+      expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
+      expect(setting.cache.count("PUT", /manifests/)).toBe(0);
+      // The interrupted upload, which a registry would otherwise keep for days.
+      expect(run.takenBack).toBeGreaterThan(0);
+      expect(readdirSync(spool)).toEqual([]);
+      expect(readdirSync(setting.scene.output.layersDir)).not.toContain("report.toml");
+    },
+  );
 
-  test("during the cache's export leaves the app image, and is not called a success", async () => {
+  test("during the cache's export keeps the app image and exits with the signal's code", async () => {
     const setting = await held("cache", "PATCH", /cache\/blobs/);
     const run = await stop(setting, "SIGTERM", []);
     expect(run.status).toBe(143);
@@ -90,7 +93,7 @@ describe("a signal during an upload", () => {
     expect(readdirSync(setting.scene.output.layersDir)).toContain("report.toml");
   });
 
-  test("before anything is made", async () => {
+  test("while the run image is being opened ends the export", async () => {
     const setting = await held("app", "GET", /run\/manifests/);
     const run = await stop(setting, "SIGTERM", ["-parallel"]);
     expect(run.status).toBe(143);
@@ -98,14 +101,14 @@ describe("a signal during an upload", () => {
   });
 });
 
-test("a registry that does not answer when an upload is taken back does not hold up the end", async () => {
+test("a registry that does not answer the cancellation of an upload does not delay the exit", async () => {
   const setting = await held("app", "PATCH", /app\/blobs/);
   void setting.arrived.then(() => setting.app.faults.hold({ method: "DELETE", target: /uploads/, times: 100 }));
   const run = await stop(setting, "SIGTERM", ["-parallel"], 1200);
   expect(run.status).toBe(143);
 });
 
-test("a second signal ends it without more ado", async () => {
+test("a second signal ends the process at once", async () => {
   const setting = await held("app", "PATCH", /app\/blobs/);
   const again = async (): Promise<Reply> => {
     running.process.kill("SIGINT");
@@ -118,7 +121,7 @@ test("a second signal ends it without more ado", async () => {
   expect(await running.ended).toMatchObject({ status: 130 });
 });
 
-test("a signal during the walk of a large tree", async () => {
+test("a signal ends the export during the scan of a large tree", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
   const directory = scene.layerPath("libraries", "many");
   mkdirSync(directory);
@@ -165,7 +168,7 @@ describe("a file system that hangs", () => {
 
   const NO_MOUNT = "this process may not mount a FUSE file system";
 
-  test.for(places)("does not hold up a signal: $where", async (place, context) => {
+  test.for(places)("does not delay a signal: $where", async (place, context) => {
     const hanging = await start(place);
     if (hanging === undefined) return context.skip(NO_MOUNT);
     const { running } = hanging.start();
@@ -174,7 +177,7 @@ describe("a file system that hangs", () => {
   });
 
   // Before the launcher's file system has answered, an export does nothing that could fail.
-  test.for(places.slice(0, 2))("does not hold up the end of an export that fails: $where", async (place, context) => {
+  test.for(places.slice(0, 2))("does not delay a failed export: $where", async (place, context) => {
     const hanging = await start(place);
     if (hanging === undefined) return context.skip(NO_MOUNT);
     hanging.registry.faults.add({ method: "POST", target: /uploads/, action: { around: hanging.refuse }, times: 100 });
@@ -212,7 +215,7 @@ test("a signal stops a credential helper that waits for a person", async () => {
   await vi.waitFor(() => expect(isRunning(helper)).toBe(false), WAIT);
 });
 
-test("an end by force leaves no spool file either", async () => {
+test("SIGKILL leaves no spool file", async () => {
   const spool = tempTree();
   const { scene, arrived } = await held("app", "PATCH", /app\/blobs/);
   const { running } = scene.start({ flags: ["-spool-dir", spool] });
