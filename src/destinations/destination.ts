@@ -3,8 +3,8 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { BlobFiles, Layer } from "../engine/layer.ts";
 import { Fault, failTo, withContext } from "../errors/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
-import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
-import { checkCounts, type ExistingImage } from "../images/integrity.ts";
+import type { BuiltImage } from "../images/image.ts";
+import type { ExistingImage } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -119,6 +119,10 @@ export interface AppDestination {
     layer: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor>;
+  /**
+   * True if {@link save} may need an added layer's contents again: for another repository or load, or to replace a blob
+   * that the registry only claimed to have.
+   */
   needsAgain(content: LayerContent<SourceImage>): boolean;
   /**
    * Saves the image under all its names; a failing name does not stop the others (docs/compatibility.md#image-names).
@@ -133,11 +137,6 @@ export const NO_BLOB_FILES: BlobFiles = async () => undefined;
 export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
   const index = from?.config.rootfs.diff_ids.indexOf(diffId as DiffID) ?? -1;
   return index < 0 ? undefined : from?.layers[index];
-}
-
-export function layerTypeUpon(image: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
-  checkCounts(image);
-  return newLayerMediaType(mediaType, compression);
 }
 
 export function noLayersFault(destination: string): Fault {

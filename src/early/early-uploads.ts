@@ -49,12 +49,12 @@ export class EarlyUploads {
       const put = await this.#repository.putBlob(blob, {
         priority: APP_PRIORITY,
         signal,
-        onBytes: (bytes) => running.sent(bytes),
-        onBegin: (offset) => running.begins(offset),
-        onRetry: (error, waitMs) => running.fails(error, waitMs),
+        onBytes: (bytes) => running.onBytes(bytes),
+        onBegin: (offset) => running.onBegin(offset),
+        onRetry: (error, waitMs) => running.onRetry(error, waitMs),
         onJoin: (other) => running.join(other),
       });
-      if (put.outcome !== "uploaded") running.sent(0);
+      if (put.outcome !== "uploaded") running.onBytes(0);
     } catch (error) {
       if (!signal.aborted) this.#logger.debug(`Failed to upload a layer early: ${messageOf(error)}`);
     }
@@ -86,19 +86,19 @@ class RunningUpload implements EarlyUpload {
     return this.#stopped.signal;
   }
 
-  sent(bytes: number): void {
+  onBytes(bytes: number): void {
     this.sentBytes = bytes;
     this.isFailing = false;
     this.#follower?.onBytes?.(bytes);
   }
 
-  begins(offset: number): void {
+  onBegin(offset: number): void {
     this.#hasBegun = true;
     this.isFailing = false;
     this.#follower?.onBegin?.(offset);
   }
 
-  fails(error: unknown, waitMs: number): void {
+  onRetry(error: unknown, waitMs: number): void {
     this.isFailing = true;
     this.#follower?.onRetry?.(error, waitMs);
   }

@@ -3,11 +3,11 @@ import { buildpackDirectory, escapedId } from "../build-output/metadata.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { readKernelFile } from "../process/machine.ts";
 
-/** What /proc shows of a process; empty if it ended or may not be read. */
-export interface ReadProcesses {
+/** What /proc shows of processes; empty for one that has ended or may not be read. */
+export interface ProcessTable {
   readonly children: (pid: number) => readonly number[];
-  readonly words: (pid: number) => readonly string[];
-  readonly variables: (pid: number) => readonly string[];
+  readonly commandLine: (pid: number) => readonly string[];
+  readonly environment: (pid: number) => readonly string[];
 }
 
 /**
@@ -21,10 +21,10 @@ export interface ReadProcesses {
 export class FinishedBuildpacks {
   readonly #group: readonly GroupElement[];
   readonly #directories: readonly string[];
-  readonly #processes: ReadProcesses;
-  #count = 0;
+  readonly #processes: ProcessTable;
+  #finished = 0;
 
-  constructor(group: readonly GroupElement[], layersDir: string, processes: ReadProcesses = KERNEL) {
+  constructor(group: readonly GroupElement[], layersDir: string, processes: ProcessTable = KERNEL) {
     this.#group = group;
     this.#directories = group.map(({ id }) => buildpackDirectory(layersDir, id));
     this.#processes = processes;
@@ -32,34 +32,33 @@ export class FinishedBuildpacks {
 
   next(builder: number): GroupElement[] {
     const running = Math.max(-1, ...this.#processes.children(builder).map((child) => this.#positionOf(child)));
-    if (running <= this.#count) return [];
-    const over = this.#group.slice(this.#count, running);
-    this.#count = running;
-    // The group may contain a buildpack twice, with the same directory.
-    const isOver = (_: GroupElement, i: number) =>
-      !this.#directories.includes(this.#directories[running - over.length + i] ?? "", running);
-    return over.filter(isOver);
+    if (running <= this.#finished) return [];
+    const first = this.#finished;
+    this.#finished = running;
+    // The group may contain a buildpack again, with the same directory.
+    const runsAgain = (at: number) => this.#directories.includes(this.#directories[at] ?? "", running);
+    return this.#group.slice(first, running).filter((_, i) => !runsAgain(first + i));
   }
 
   #positionOf(pid: number): number {
-    const words = this.#processes.words(pid);
-    const named = this.#directories.findLastIndex((directory) => words.includes(directory));
+    const args = this.#processes.commandLine(pid);
+    const named = this.#directories.findLastIndex((directory) => args.includes(directory));
     if (named >= 0) return named;
     // Scripts may replace themselves by another program (exec).
-    const name = "CNB_BUILDPACK_DIR=";
-    const root = this.#processes.variables(pid).find((variable) => variable.startsWith(name)) ?? "";
-    return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escapedId(id)}/${version}`));
+    const isDirectory = (variable: string) => variable.startsWith("CNB_BUILDPACK_DIR=");
+    const directory = this.#processes.environment(pid).find(isDirectory) ?? "";
+    return this.#group.findLastIndex(({ id, version }) => directory.endsWith(`/${escapedId(id)}/${version}`));
   }
 }
 
-const KERNEL: ReadProcesses = {
+const KERNEL: ProcessTable = {
   children: (pid) => {
     const tasks = list(`/proc/${pid}/task`);
     // The file needs a kernel with CONFIG_PROC_CHILDREN, as distributions build it (proc(5)).
     return tasks.flatMap((task) => read(`/proc/${pid}/task/${task}/children`).split(" ").filter(Boolean).map(Number));
   },
-  words: (pid) => read(`/proc/${pid}/cmdline`).split("\0"),
-  variables: (pid) => read(`/proc/${pid}/environ`).split("\0"),
+  commandLine: (pid) => read(`/proc/${pid}/cmdline`).split("\0"),
+  environment: (pid) => read(`/proc/${pid}/environ`).split("\0"),
 };
 
 function list(path: string): string[] {

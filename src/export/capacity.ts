@@ -47,12 +47,15 @@ function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadT
   return workers + digesterCount(workers) + uploadThreads;
 }
 
+/** That of the app image and that of the cache image. */
 const REGISTRIES = 2;
 
+/** Of four operations of Node's file threads, the pipes of a program, the event file, and the fewest tar files. */
 const TRANSIENT_DESCRIPTORS = 12;
 
 const MIN_SPOOLS = 2;
 
+/** `lifecycle -version`, or a credential helper. */
 const PROGRAMS = 1;
 
 /** Address space in bytes: of a thread, and below of the HTTP parser. */

@@ -1,4 +1,6 @@
-import { layerTypeUpon, type RunImage } from "../destination.ts";
+import { newLayerMediaType } from "../../images/image.ts";
+import { checkCounts } from "../../images/integrity.ts";
+import type { RunImage } from "../destination.ts";
 import { ManifestImage } from "../manifest-image.ts";
 import type { LayoutImage } from "./images.ts";
 
@@ -13,6 +15,7 @@ export class LayoutRunImage extends LayoutSource implements RunImage {
 
   constructor(image: LayoutImage, compression: "gzip" | "zstd") {
     super(image);
-    this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
+    checkCounts(this);
+    this.newLayerMediaType = newLayerMediaType(this.mediaType, compression);
   }
 }

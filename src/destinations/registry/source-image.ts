@@ -1,4 +1,6 @@
-import { layerTypeUpon, noLayersFault, type RunImage } from "../destination.ts";
+import { newLayerMediaType } from "../../images/image.ts";
+import { checkCounts } from "../../images/integrity.ts";
+import { noLayersFault, type RunImage } from "../destination.ts";
 import { ManifestImage } from "../manifest-image.ts";
 import type { RegistryImage } from "./images.ts";
 import type { RegistryRepository } from "./repository.ts";
@@ -17,7 +19,8 @@ export class RegistryRunImage extends RegistrySource implements RunImage {
 
   constructor(repository: RegistryRepository, image: RegistryImage, compression: "gzip" | "zstd") {
     super(repository, image);
-    this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
+    checkCounts(this);
+    this.newLayerMediaType = newLayerMediaType(this.mediaType, compression);
     if (this.layers.length === 0) throw noLayersFault(this.name);
   }
 }

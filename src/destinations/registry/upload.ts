@@ -137,8 +137,8 @@ export class Upload {
       const error = isSource ? thrown.cause : thrown;
       const upload = this.#upload;
       // Without the rest of the blob the upload cannot be completed.
-      const isLacking = isSource && !isTemporary(error);
-      const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isLacking;
+      const isSourceLost = isSource && !isTemporary(error);
+      const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isSourceLost;
       if (isGivenUp && upload !== undefined) await this.#cancel(upload);
       if (this.#failures.add(thrown, upload) === "lost") this.#upload = undefined;
       throw error;

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { FinishedBuildpacks, type ReadProcesses } from "../../../src/early/finished-buildpacks.ts";
+import { FinishedBuildpacks, type ProcessTable } from "../../../src/early/finished-buildpacks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 
@@ -12,28 +12,32 @@ function groupOf(...ids: readonly string[]) {
   return ids.map((id) => ({ id, version: "1.2", api: "0.10", homepage: "", optional: false, extension: false }));
 }
 
-/** The builder has one child, with these words and variables. */
-function running(words: readonly string[], variables: readonly string[] = []): ReadProcesses {
-  return { children: (pid) => (pid === BUILDER ? [101] : []), words: () => words, variables: () => variables };
+/** The builder has one child, with this command line and environment. */
+function running(commandLine: readonly string[], environment: readonly string[] = []): ProcessTable {
+  return {
+    children: (pid) => (pid === BUILDER ? [101] : []),
+    commandLine: () => commandLine,
+    environment: () => environment,
+  };
 }
 
 /** A builder that runs `bin/build` of a buildpack, as the reference starts it. */
-function build(id: string): ReadProcesses {
-  const words = [`/cnb/buildpacks/${id}/1.2/bin/build`, `/layers/${id}`, "/platform", "/tmp/plan.toml"];
-  return running(words, [`CNB_BUILDPACK_DIR=/cnb/buildpacks/${id}/1.2`]);
+function build(id: string): ProcessTable {
+  const commandLine = [`/cnb/buildpacks/${id}/1.2/bin/build`, `/layers/${id}`, "/platform", "/tmp/plan.toml"];
+  return running(commandLine, [`CNB_BUILDPACK_DIR=/cnb/buildpacks/${id}/1.2`]);
 }
 
 function idsOf(buildpacks: readonly { readonly id: string }[]): string[] {
   return buildpacks.map(({ id }) => id);
 }
 
-/** Buildpacks reported as over by each look. */
-function looks(ids: readonly string[], ...seen: readonly ReadProcesses[]): string[][] {
-  let now = seen[0] as ReadProcesses;
-  const processes: ReadProcesses = {
+/** The buildpacks that each poll reports as finished. */
+function polls(ids: readonly string[], ...seen: readonly ProcessTable[]): string[][] {
+  let now = seen[0] as ProcessTable;
+  const processes: ProcessTable = {
     children: (pid) => now.children(pid),
-    words: (pid) => now.words(pid),
-    variables: (pid) => now.variables(pid),
+    commandLine: (pid) => now.commandLine(pid),
+    environment: (pid) => now.environment(pid),
   };
   const finished = new FinishedBuildpacks(groupOf(...ids), "/layers", processes);
   return seen.map((one) => {
@@ -42,31 +46,31 @@ function looks(ids: readonly string[], ...seen: readonly ReadProcesses[]): strin
   });
 }
 
-describe("buildpacks are over", () => {
+describe("buildpacks have finished", () => {
   test("when a later one runs, each once", () => {
-    expect(looks(["a", "b", "c"], build("a"), build("b"), build("b"), build("c"))).toEqual([[], ["a"], [], ["b"]]);
+    expect(polls(["a", "b", "c"], build("a"), build("b"), build("b"), build("c"))).toEqual([[], ["a"], [], ["b"]]);
   });
 
-  test("even if the looks missed that they ran", () => {
-    expect(looks(["a", "b", "c", "d"], build("d"))).toEqual([["a", "b", "c"]]);
+  test("even if no poll saw them run", () => {
+    expect(polls(["a", "b", "c", "d"], build("d"))).toEqual([["a", "b", "c"]]);
   });
 
   test("with slashes in their ids", () => {
-    expect(looks(["x/a", "x/b"], build("x_b"))).toEqual([["x/a"]]);
+    expect(polls(["x/a", "x/b"], build("x_b"))).toEqual([["x/a"]]);
   });
 
   test("but not before the last one of those that share a directory", () => {
-    expect(looks(["a", "b", "a", "c"], build("b"), build("c"))).toEqual([[], ["b", "a"]]);
+    expect(polls(["a", "b", "a", "c"], build("b"), build("c"))).toEqual([[], ["b", "a"]]);
   });
 
   test("when a later one's script has become another program", () => {
     const java = running(["/opt/java", "-jar", "build.jar"], ["PATH=/bin", "CNB_BUILDPACK_DIR=/cnb/buildpacks/b/1.2"]);
-    expect(looks(["a", "b"], java)).toEqual([["a"]]);
+    expect(polls(["a", "b"], java)).toEqual([["a"]]);
   });
 
   test("never because of a process that says nothing, nor without processes", () => {
-    const none: ReadProcesses = { children: () => [], words: () => [], variables: () => [] };
-    expect(looks(["a", "b"], running(["/layers/bb", "/layers"]), none)).toEqual([[], []]);
+    const none: ProcessTable = { children: () => [], commandLine: () => [], environment: () => [] };
+    expect(polls(["a", "b"], running(["/layers/bb", "/layers"]), none)).toEqual([[], []]);
   });
 });
 
