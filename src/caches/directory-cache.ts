@@ -64,14 +64,14 @@ export class DirectoryCache implements CacheStore {
     const { id, order } = layer.plan;
     const { work } = layer;
     // The tar is written while it is built.
-    const reached = () => work.madeInPass;
+    const polledBytes = () => work.madeInPass;
     const transfer = this.#monitor.transfer({
       destination: this.name,
       image: "cache",
       layer: id,
       work,
       unit: "tar",
-      reached,
+      polledBytes,
     });
     try {
       transfer.begin();

@@ -45,5 +45,5 @@ async function openVolume({ store }: CacheContext, directory: string): Promise<V
 
 async function plannedVolume(volume: VolumeCache): Promise<PlannedCache> {
   const old = await volume.metadata().catch(() => EMPTY_CACHE_METADATA);
-  return { kind: "volume", directory: volume.stagingDir, old };
+  return { kind: "directory", directory: volume.stagingDir, old };
 }

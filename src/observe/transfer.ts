@@ -1,16 +1,17 @@
 import { messageOf } from "../errors/fault.ts";
 import type { EventBody } from "./events.ts";
 import type { LayerWork } from "./layer-work.ts";
-import type { Side, TransferOutcome, WorkSink } from "./work-sink.ts";
+import type { ImageKind, TransferOutcome, WorkSink } from "./work-sink.ts";
 
 export interface TransferPlan {
   readonly destination: string;
-  readonly image: Side;
+  readonly image: ImageKind;
   readonly layer?: string | undefined;
   readonly work?: LayerWork | undefined;
   readonly size?: number | undefined;
   readonly unit: "blob" | "tar";
-  readonly reached?: () => number;
+  /** Polled while sending: bytes of a blob or tar that the pass which builds it writes into its destination. */
+  readonly polledBytes?: () => number;
 }
 
 export class Transfer {
@@ -34,7 +35,7 @@ export class Transfer {
 
   /** Bytes; never decreases, even when bytes are sent again. */
   get sent(): number {
-    if (this.state === "sending") this.reach(this.plan.reached?.() ?? 0);
+    if (this.state === "sending") this.reach(this.plan.polledBytes?.() ?? 0);
     return this.#sent;
   }
 

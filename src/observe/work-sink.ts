@@ -1,6 +1,6 @@
 export type LayerProduct = "diff-id" | "blob" | "tar-file" | "tar-stream";
 
-export type Side = "app" | "cache";
+export type ImageKind = "app" | "cache";
 
 export type TransferOutcome = "uploaded" | "mounted" | "existing";
 
@@ -26,7 +26,7 @@ export interface ObservedWork {
 
 /** Each transfer has one object, which is its identity. */
 export interface ObservedTransfer {
-  readonly plan: { readonly destination: string; readonly image: Side; readonly layer?: string | undefined };
+  readonly plan: { readonly destination: string; readonly image: ImageKind; readonly layer?: string | undefined };
   readonly outcome: TransferOutcome | undefined;
   readonly size: number | undefined;
   readonly sent: number;

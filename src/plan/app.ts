@@ -37,7 +37,7 @@ export function planApp(inputs: PlanInputs): AppPlan {
     if (step.kind === "fault") break;
   }
   const { cache } = inputs;
-  const old = cache?.kind === "volume" ? cache.old : EMPTY_CACHE_METADATA;
+  const old = cache?.kind === "directory" ? cache.old : EMPTY_CACHE_METADATA;
   if (cache !== undefined)
     for (const { source, previous } of cachedSources(inputs, old))
       planner.addConsumer(source, cacheUse(cache), [previous]);

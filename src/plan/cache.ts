@@ -40,7 +40,7 @@ export function* cachedSources(inputs: PlanInputs, old: CacheMetadata): Generato
 }
 
 export function cacheUse(cache: PlannedCache | undefined): LayerUse {
-  return cache?.kind === "volume" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
+  return cache?.kind === "directory" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
 }
 
 export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
@@ -59,7 +59,7 @@ export interface CacheLayerStep {
   readonly createdBy: string;
   readonly key: string;
   readonly previous: string;
-  readonly making: string;
+  readonly buildContext: string;
 }
 
 interface NoContentsStep {
@@ -125,7 +125,7 @@ function layerStep(
     createdBy: createdByBuildpack(name, buildpack),
     key: planLayer(id, directorySource(path, settings), previous),
     previous,
-    making: `creating layer '${id}'`,
+    buildContext: `creating layer '${id}'`,
   };
 }
 
@@ -139,6 +139,6 @@ function sbomStep(inputs: PlanInputs, old: CacheMetadata, planLayer: PlanCacheLa
     createdBy: CREATED_BY_SBOM,
     key: planLayer(id, cacheSbomSource(inputs), old.sbom),
     previous: old.sbom,
-    making: `creating layer '${id}', path: '${path}'`,
+    buildContext: `creating layer '${id}', path: '${path}'`,
   };
 }

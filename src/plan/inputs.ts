@@ -105,7 +105,7 @@ export interface PlanInputs {
 export type PlannedCache =
   | { readonly kind: "image" }
   | {
-      readonly kind: "volume";
+      readonly kind: "directory";
       readonly directory: string;
       readonly old: CacheMetadata;
     };

@@ -52,9 +52,9 @@ export interface AppLayerStep {
   readonly createdBy: string;
   readonly key: string;
   readonly previous: readonly string[];
-  /** The reference's context of a failure to build the layer, and to reuse or add it; "" for none. */
-  readonly making: string;
-  readonly adding: string;
+  /** The reference's prefixes of a failure to build the layer, and to reuse or add it; "" for none. */
+  readonly buildContext: string;
+  readonly addContext: string;
 }
 
 export interface ReuseStep {
@@ -63,7 +63,7 @@ export interface ReuseStep {
   readonly id: string;
   readonly createdBy: string;
   readonly diffId: string;
-  readonly adding: string;
+  readonly addContext: string;
 }
 
 interface FaultStep {
@@ -139,8 +139,8 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, planner: 
       createdBy: createdBySlice(number, count),
       key: planner.plan(id, { kind: "app-slice", appDir, slices, index, uid, gid }, previous.app),
       previous: previous.app,
-      making: "exporting app layers: creating app layers",
-      adding: "exporting app layers",
+      buildContext: "exporting app layers: creating app layers",
+      addContext: "exporting app layers",
     };
   }
 }
@@ -164,8 +164,8 @@ export function* extensionSteps(
       createdBy,
       key: planner.plan(id, { kind: "extension", ...blob }, previous),
       previous: [],
-      making: `failed to create layer from tar path ${fromByteString(blob.path)}`,
-      adding: "failed to add or reuse extension layer",
+      buildContext: `failed to create layer from tar path ${fromByteString(blob.path)}`,
+      addContext: "failed to add or reuse extension layer",
     };
   }
 }
@@ -193,12 +193,21 @@ function launchStep(
   if (layer.hasContents) {
     const diffIds = record === undefined ? [] : [record.diffId];
     const key = planner.plan(id, directorySource(layer.path, settings), diffIds);
-    return { kind: "layer", role, id, createdBy, key, previous: diffIds, making: "creating layer", adding: "" };
+    return {
+      kind: "layer",
+      role,
+      id,
+      createdBy,
+      key,
+      previous: diffIds,
+      buildContext: "creating layer",
+      addContext: "",
+    };
   }
   if (layer.cache) return fault(role, "EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`);
   if (record === undefined)
     return fault(role, "EXPORT_PLAN_REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
-  return { kind: "reuse", role, id, createdBy, diffId: record.diffId, adding: `reusing layer: '${id}'` };
+  return { kind: "reuse", role, id, createdBy, diffId: record.diffId, addContext: `reusing layer: '${id}'` };
 }
 
 function fault(role: FaultStep["role"], code: FaultCode, message: string): FaultStep {
@@ -231,8 +240,8 @@ export function* launchSbomSteps(inputs: PlanInputs, planner: LayerPlanner): Gen
     createdBy: CREATED_BY_SBOM,
     key: planner.plan(id, layersDirectorySource(settings, "sbom", "launch"), diffIds),
     previous: diffIds,
-    making: "creating layer",
-    adding: `exporting layer '${id}'`,
+    buildContext: "creating layer",
+    addContext: `exporting layer '${id}'`,
   };
 }
 
@@ -245,8 +254,8 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, planne
     createdBy: CREATED_BY_LAUNCHER,
     key: planner.plan(launcher, { kind: "launcher", path: toByteString(settings.launcherPath) }, [previous.launcher]),
     previous: [previous.launcher],
-    making: "creating launcher layers",
-    adding: "exporting launcher configLayer",
+    buildContext: "creating launcher layers",
+    addContext: "exporting launcher configLayer",
   };
   const config = LAYER_IDS.config;
   yield {
@@ -256,16 +265,16 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, planne
     createdBy: CREATED_BY_CONFIG,
     key: planner.plan(config, layersDirectorySource(settings, "config"), [previous.config]),
     previous: [previous.config],
-    making: "creating layer ''",
-    adding: "exporting config layer",
+    buildContext: "creating layer ''",
+    addContext: "exporting config layer",
   };
   const types = (build.processes ?? []).map(({ type }) => type);
   if (types.length > 0) yield processTypesStep(types, previous.processTypes, planner);
 }
 
 function processTypesStep(types: readonly string[], previous: string, planner: LayerPlanner): AppStep {
-  const making = "creating layer ''";
-  const fault = processTypesFault(types, making);
+  const buildContext = "creating layer ''";
+  const fault = processTypesFault(types, buildContext);
   if (fault !== undefined) return { kind: "fault", role: undefined, fault };
   const id = LAYER_IDS.processTypes;
   return {
@@ -275,7 +284,7 @@ function processTypesStep(types: readonly string[], previous: string, planner: L
     createdBy: CREATED_BY_PROCESS_TYPES,
     key: planner.plan(id, { kind: "process-types", types: types.map(toByteString) }, [previous]),
     previous: [previous],
-    making,
-    adding: `exporting layer '${id}'`,
+    buildContext,
+    addContext: `exporting layer '${id}'`,
   };
 }

@@ -167,14 +167,14 @@ export class LayoutApp implements AppDestination {
   async #addMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
     const { work } = layer;
     // The blob is compressed in place.
-    const reached = () => work.compressed;
+    const polledBytes = () => work.compressed;
     const transfer = this.#monitor.transfer({
       destination: this.name,
       image: "app",
       layer: id,
       work,
       unit: "blob",
-      reached,
+      polledBytes,
     });
     try {
       const blob = await layer.blob();

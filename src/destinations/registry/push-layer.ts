@@ -1,6 +1,6 @@
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Monitor } from "../../observe/monitor.ts";
-import type { Side } from "../../observe/work-sink.ts";
+import type { ImageKind } from "../../observe/work-sink.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
 import type { LayerContent, MadeContent } from "../destination.ts";
@@ -11,7 +11,7 @@ export type RegistryContent = LayerContent<RegistryRepository>;
 
 export interface LayerPushOptions extends RequestOptions {
   readonly monitor: Monitor;
-  readonly image: Side;
+  readonly image: ImageKind;
   readonly layer: string | undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { LayerWork } from "../layer-work.ts";
 import type { Monitor } from "../monitor.ts";
 import type { Transfer } from "../transfer.ts";
-import type { Side } from "../work-sink.ts";
+import type { ImageKind } from "../work-sink.ts";
 
 /** Window of a speed: long enough to be stable, short enough to show a stall. */
 const WINDOW_MS = 5000;
@@ -53,7 +53,7 @@ function expectedSize({ state, sent, size, startedMs, plan }: Transfer, ratio: n
 
 export interface DestinationProgress {
   readonly destination: string;
-  readonly image: Side;
+  readonly image: ImageKind;
   readonly sentBytes: number;
   readonly expectedBytes: number;
   /** 0 to 1; never decreases, and 1 only when nothing is left. */

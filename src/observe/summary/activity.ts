@@ -99,7 +99,7 @@ export class Activity {
 }
 
 function backlog({ state, sent, size, plan }: Transfer): number {
-  if (state !== "sending" || plan.reached !== undefined) return 0;
+  if (state !== "sending" || plan.polledBytes !== undefined) return 0;
   const { work, unit } = plan;
   if (work === undefined) return (size ?? 0) - sent;
   return (unit === "blob" ? work.compressed : work.madeInPass) - sent;

@@ -2,7 +2,7 @@ import { LAYER_IDS } from "../../cnb/names.ts";
 import { threadClock } from "../../concurrency/clock.ts";
 import { cacheKind, destinationKind, type ExportSettings, type Tuning } from "../../plan/inputs.ts";
 import type { ExportEvent } from "../events.ts";
-import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, WorkSink } from "../work-sink.ts";
+import type { BlockTimes, ImageKind, LayerProduct, ObservedTransfer, ObservedWork, WorkSink } from "../work-sink.ts";
 import type { Attributes } from "./otlp.ts";
 import type { OpenSpan } from "./telemetry.ts";
 
@@ -31,7 +31,7 @@ interface SpanSettings extends Pick<ExportSettings, "daemon" | "layout" | "cache
  */
 export class ExportSpans implements WorkSink {
   readonly #export: OpenSpan;
-  readonly #kinds: Readonly<Record<Side, "registry" | "daemon" | "layout" | "directory" | "none">>;
+  readonly #kinds: Readonly<Record<ImageKind, "registry" | "daemon" | "layout" | "directory" | "none">>;
   readonly #app: OpenSpan;
   #cache: OpenSpan | undefined;
   readonly #passes = new Map<string, Pass>();
@@ -59,7 +59,7 @@ export class ExportSpans implements WorkSink {
   event(event: ExportEvent): void {
     switch (event.event) {
       case "layer-reused":
-        this.#sideSpan(event.image).addEvent("layer-reused", {
+        this.#imageSpan(event.image).addEvent("layer-reused", {
           ...this.#layerAttributes(event.id),
           ...this.#names({ "layer.diff_id": event.diffId }),
         });
@@ -142,7 +142,7 @@ export class ExportSpans implements WorkSink {
   }
 
   transferRetried(transfer: ObservedTransfer, error: unknown, waitMs: number): void {
-    const span = this.#transfers.get(transfer)?.span ?? this.#sideSpan(transfer.plan.image);
+    const span = this.#transfers.get(transfer)?.span ?? this.#imageSpan(transfer.plan.image);
     this.#addRetry(span, error, waitMs);
   }
 
@@ -177,7 +177,7 @@ export class ExportSpans implements WorkSink {
   #startTransfer({ plan }: ObservedTransfer, name: string, startMs?: number): OpenSpan {
     const { destination, image, layer } = plan;
     const kind = this.#kinds[image];
-    return this.#sideSpan(image).startChild(name, {
+    return this.#imageSpan(image).startChild(name, {
       kind: kind === "registry" || kind === "daemon" ? "client" : "internal",
       ...(startMs === undefined ? {} : { startMs }),
       attributes: {
@@ -198,8 +198,8 @@ export class ExportSpans implements WorkSink {
     });
   }
 
-  #sideSpan(side: Side): OpenSpan {
-    return side === "cache" ? (this.#cache ?? this.#export) : this.#app;
+  #imageSpan(image: ImageKind): OpenSpan {
+    return image === "cache" ? (this.#cache ?? this.#export) : this.#app;
   }
 
   #layerAttributes(id: string): Attributes {

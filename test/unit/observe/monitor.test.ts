@@ -79,7 +79,7 @@ test("an existing blob does not count as sent", () => {
 test("a blob built at its destination counts as sent as far as it is built", () => {
   const { monitor } = watched();
   let made = 0;
-  const transfer = monitor.transfer({ ...PLAN, reached: () => made });
+  const transfer = monitor.transfer({ ...PLAN, polledBytes: () => made });
   made = 10;
   expect(transfer.sent).toBe(0);
   transfer.begin();

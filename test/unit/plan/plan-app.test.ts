@@ -90,7 +90,7 @@ describe("planApp", () => {
       role: { kind: "extension" },
       createdBy: "Layer: 'RUN a', Created by extension: x/ext",
       previous: [],
-      making: "failed to create layer from tar path /e/blobs/sha256/x",
+      buildContext: "failed to create layer from tar path /e/blobs/sha256/x",
     });
     expect(layers.slice(0, 2)).toMatchObject([
       { source: { kind: "extension", index: 2, ...blob }, order: 0, expected: [], consumers: 1 },
@@ -192,7 +192,7 @@ describe("planApp", () => {
       ...inputs,
       previous: { ...inputs.previous, buildpacks: [record("b", { l: A })] },
     });
-    expect(steps[1]).toMatchObject({ kind: "reuse", diffId: A, adding: "reusing layer: 'b:l'" });
+    expect(steps[1]).toMatchObject({ kind: "reuse", diffId: A, addContext: "reusing layer: 'b:l'" });
     expect(layers.map(({ key }) => key)).not.toContain("directory:/layers/b/l");
   });
 
@@ -268,7 +268,7 @@ describe("planApp", () => {
       ),
     ];
     const old = { sbom: "", buildpacks: [record("b", { known: diffIdOfDigit("c"), launched: diffIdOfDigit("d") })] };
-    const cache = { kind: "volume", directory: "/cache/staging", old } as const;
+    const cache = { kind: "directory", directory: "/cache/staging", old } as const;
     const products = (set: Partial<PlanInputs>) =>
       planApp(planInputs({ buildpacks, ...set }))
         .layers.slice(0, 3)

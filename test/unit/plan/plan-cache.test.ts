@@ -36,7 +36,7 @@ describe("planCache", () => {
         key: "directory:/layers/x_java/jdk",
         previous: "",
         createdBy: "Layer: 'jdk', Created by buildpack: x/java@1.0",
-        making: "creating layer 'x/java:jdk'",
+        buildContext: "creating layer 'x/java:jdk'",
       }),
       expect.objectContaining({ id: "x/java:m2", key: "directory:/layers/x_java/m2", previous: A }),
       expect.objectContaining({
@@ -44,7 +44,7 @@ describe("planCache", () => {
         key: "directory:/layers/sbom/cache",
         previous: "old",
         createdBy: "Software Bill-of-Materials",
-        making: "creating layer 'buildpacksio/lifecycle:cache.sbom', path: '/layers/sbom/cache'",
+        buildContext: "creating layer 'buildpacksio/lifecycle:cache.sbom', path: '/layers/sbom/cache'",
       }),
     ]);
     expect(app.layers.map(({ key }) => key)).toContain("directory:/layers/x_java/jdk");
@@ -62,7 +62,7 @@ describe("planCache", () => {
 
   it("plans tars and no blobs for a volume cache", () => {
     const old = { sbom: "", buildpacks: [record("x/java", { m2: A })] };
-    const cache = { kind: "volume", directory: "/cache/staging", old } as const;
+    const cache = { kind: "directory", directory: "/cache/staging", old } as const;
     const inputs = planInputs({ buildpacks: [BUILDPACKS[0] ?? buildpack("")], hasCacheSbom: true, cache });
     const { layers } = planCache(inputs, planApp(inputs), old);
     expect(layers.map(({ id, expected, products }) => ({ id, expected, products }))).toEqual(
