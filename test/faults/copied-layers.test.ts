@@ -12,7 +12,7 @@ import { FakeRegistry } from "../support/registry/registry.ts";
 import { ALWAYS, BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 const LAYER = seededBytes(300_000, 1);
 const DESCRIPTOR = { mediaType: OCI_LAYER_GZIP, size: LAYER.length, digest: digestOf(LAYER) };
 
@@ -30,7 +30,7 @@ class CopyScene implements AsyncDisposable {
 
   static async open(): Promise<CopyScene> {
     const scene = new CopyScene(await FakeRegistry.start(), await PushScene.open());
-    await scene.from.putBlob(TestBlob.complete(LAYER), WORK);
+    await scene.from.putBlob(TestBlob.complete(LAYER), OPTIONS);
     return scene;
   }
 
@@ -39,7 +39,7 @@ class CopyScene implements AsyncDisposable {
   }
 
   copy(descriptor = DESCRIPTOR) {
-    return this.target.repository.copyBlob(descriptor, this.from, WORK);
+    return this.target.repository.copyBlob(descriptor, this.from, OPTIONS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,7 +78,7 @@ test.each([
   expect(scene.target.logger.lines).toEqual([]);
 });
 
-test("a blob that is missing is missed in its own registry, and nothing is learned about the other", async () => {
+test("a missing blob is reported for the registry it is missing from, and does not affect uploads to the other", async () => {
   await using scene = await CopyScene.open();
   scene.deliver({ answer: { status: 404 } });
   expect(await rejectionOf(scene.copy())).toMatchObject({
@@ -92,7 +92,7 @@ test("a blob that is missing is missed in its own registry, and nothing is learn
   expect(scene.target.server.count("PATCH", UPLOADS)).toBe(2);
 });
 
-test("a blob that may not be pulled asks for the right to pull", async () => {
+test("the error for a blob that may not be pulled asks for credentials that may pull", async () => {
   await using scene = await CopyScene.open();
   scene.deliver({ answer: refusal(403, "DENIED", "requested access to the resource is denied") });
   expect(await rejectionOf(scene.copy())).toMatchObject({
@@ -103,7 +103,7 @@ test("a blob that may not be pulled asks for the right to pull", async () => {
   expect(scene.target.server.blobs.pending).toBe(0);
 });
 
-test("a source that fails for too long is not mistaken for the target", async () => {
+test("the error for a source that keeps failing names the source, not the target", async () => {
   await using scene = await CopyScene.open();
   scene.deliver({ answer: { status: 503 } });
   const error = await rejectionOf(scene.copy());
@@ -133,7 +133,7 @@ test.each([
   });
 });
 
-test("a target that refuses a sound blob is named itself", async () => {
+test("the error for a target that rejects an intact blob names the target", async () => {
   await using scene = await CopyScene.open();
   scene.target.fail("PUT", UPLOADS, { answer: refusal(400, "DIGEST_INVALID", "provided digest did not match") });
   expect(await rejectionOf(scene.copy())).toMatchObject({

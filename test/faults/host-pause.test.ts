@@ -9,7 +9,7 @@ import { FakeRegistry } from "../support/registry/registry.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
 import { UPLOADS } from "../support/scenes/push-scene.ts";
 
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 
 test.each([
   ["429", { status: 429, headers: { "retry-after": "20" } }],
@@ -23,7 +23,7 @@ test.each([
     registries.repository(parseReference(name)),
   );
   const put = (repository: typeof app, seed: number) =>
-    repository?.putBlob(TestBlob.complete(seededBytes(1000, seed)), WORK);
+    repository?.putBlob(TestBlob.complete(seededBytes(1000, seed)), OPTIONS);
   await put(app, 1);
   await put(cache, 2);
   server.faults.add({ method: "POST", target: UPLOADS, action: { answer: busy satisfies Reply } });

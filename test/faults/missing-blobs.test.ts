@@ -3,7 +3,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { refusal } from "../support/registry/exchange.ts";
 import { BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 
 test.each([
   ["waits a moment", {}, 1000, "1s"],
@@ -13,19 +13,19 @@ test.each([
   await using scene = await PushScene.open(timeouts);
   const { blob } = await scene.pushWhole(1000);
   scene.clock.waits.length = 0;
-  await scene.repository.markMissing({ digests: [blob.digest], areNamed: true }, WORK);
+  await scene.repository.markMissing({ digests: [blob.digest], areNamed: true }, OPTIONS);
   expect(scene.clock.waits).toEqual([waitMs]);
   expect(scene.logger.lines).toEqual([
     `warn ${scene.repository.name} does not find blobs that it accepted or reported; pushing the manifest again in ${shown}: ${blob.digest}`,
   ]);
   const uploads = scene.server.count("POST", UPLOADS);
-  await scene.repository.putBlob(blob, WORK);
+  await scene.repository.putBlob(blob, OPTIONS);
   expect(scene.server.count("POST", UPLOADS)).toBe(uploads);
 });
 
-test("a registry that cannot be asked for blobs it did not name is not taken to lack them", async () => {
+test("blobs that a registry neither names nor answers about do not count as missing", async () => {
   await using scene = await PushScene.open({ budgetMs: 0 });
   scene.fail("HEAD", BLOBS, { answer: refusal(403, "DENIED", "no") });
   const reported = digestOf(Buffer.from("reported"));
-  expect(await scene.repository.markMissing({ digests: [reported], areNamed: false }, WORK)).toEqual([]);
+  expect(await scene.repository.markMissing({ digests: [reported], areNamed: false }, OPTIONS)).toEqual([]);
 });

@@ -47,7 +47,7 @@ describe("Location", () => {
     for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
   });
 
-  test("on a host that cannot be reached is named as the registry's", async () => {
+  test("on an unreachable host is reported with the registry that refers to it", async () => {
     await using scene = await PushScene.open();
     scene.fail(
       "POST",
@@ -123,7 +123,7 @@ describe("a storage that answers a redirected request with 403", () => {
     scene.fail(method, BLOBS, { around: answer }, ALWAYS);
   }
 
-  test("is not taken for a refusal of the push if it was asked whether it has a blob", async () => {
+  test("is not mistaken for a rejected push after a request for a blob's existence", async () => {
     await using scene = await PushScene.open();
     redirect(scene, "HEAD");
     await scene.pushWhole();
@@ -133,7 +133,7 @@ describe("a storage that answers a redirected request with 403", () => {
     expect(kept?.outcome).toBe("existing");
   });
 
-  test("is named if it was asked for a blob, without advice on credentials", async () => {
+  test("is named after a request for a blob, without advice on credentials", async () => {
     await using scene = await PushScene.open();
     const reference = parseReference(`${scene.repository.name}:run`);
     const { config, manifest } = testImage([]);

@@ -28,7 +28,7 @@ import {
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const PLATFORM = { os: "linux", architecture: "amd64" };
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
@@ -55,7 +55,7 @@ test.each(["http", "https", "socks5"])("a silent proxy (%s) uses up the budget",
   const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 100, budgetMs: 100 };
   const registries = openRegistries(new RecordingLogger(), {}, { environment, timeouts });
   const repository = registries.repository(parseReference("registry.example/app"));
-  const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
+  const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), OPTIONS));
   expect(failure).toMatchObject({
     hint: expect.stringContaining("Tried once; registry.example has never answered."),
   });
@@ -73,7 +73,7 @@ test.each<[string, (socket: Socket) => void, RegExp]>([
   const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 2000, responseMs: 100, budgetMs: 100 };
   const registries = openRegistries(new RecordingLogger(), {}, { timeouts });
   const repository = registries.repository(parseReference(`${server.host}/app`));
-  expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK))).toMatchObject({
+  expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), OPTIONS))).toMatchObject({
     hint: expect.stringMatching(hint),
   });
 });
@@ -90,7 +90,7 @@ describe("a registry that refuses connections", () => {
     const registries = openRegistries(new RecordingLogger());
     const host = await closedPort();
     const repository = registries.repository(parseReference(`${host}/app`));
-    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
+    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), OPTIONS));
     expect(failure).toMatchObject({
       message: expect.stringMatching(/connection refused/),
       hint: expect.stringMatching(/Tried \d+ times in [45](?:\.\d)?s; 127\.0\.0\.1:\d+ has never answered\./),
@@ -106,7 +106,7 @@ describe("a registry that refuses connections", () => {
     onTestFinished(() => server[Symbol.asyncDispose]());
     const registries = openRegistries(new RecordingLogger());
     const repository = registries.repository(parseReference(`${server.host}/app`));
-    expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK))).toMatchObject({
+    expect(await rejectionOf(repository.putBytes(seededBytes(100, 1), OPTIONS))).toMatchObject({
       message: expect.stringContaining("tls: handshake failure; GET http"),
       hint: expect.stringMatching(/^Enable TLS .* Tried \d+ times in \d(?:\.\d)?s; /),
     });
@@ -116,9 +116,9 @@ describe("a registry that refuses connections", () => {
     const registry = await FakeRegistry.start();
     const registries = openRegistries(new RecordingLogger());
     const repository = registries.repository(parseReference(`${registry.host}/app`));
-    await repository.putBytes(seededBytes(100, 1), WORK);
+    await repository.putBytes(seededBytes(100, 1), OPTIONS);
     await registry[Symbol.asyncDispose]();
-    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 2), WORK));
+    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 2), OPTIONS));
     expect(failure).toMatchObject({ hint: expect.stringMatching(/Tried \d+ times in 5m0s; /) });
   });
 });
@@ -144,7 +144,7 @@ describe("opening an image", () => {
       scene.fail("GET", target, { answer }, 5);
       // Not the one that has pushed, which needs no further ping.
       const registries = openRegistries(scene.logger, {}, { clock: scene.clock });
-      const image = await registries.repository(reference)[method](reference, PLATFORM, WORK);
+      const image = await registries.repository(reference)[method](reference, PLATFORM, OPTIONS);
       expect(image?.manifest.layers).toHaveLength(1);
       expect(scene.logger.lines.pop()).toBe("info Successfully opened remote image after 5 retries");
     }
@@ -154,7 +154,7 @@ describe("opening an image", () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, 5);
-    const image = await scene.repository.openImage(reference, PLATFORM, WORK);
+    const image = await scene.repository.openImage(reference, PLATFORM, OPTIONS);
     expect(image.manifest.layers).toHaveLength(1);
     expect(scene.logger.lines.pop()).toBe("info Successfully opened remote image after 5 retries");
   });
@@ -163,7 +163,7 @@ describe("opening an image", () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, ALWAYS);
-    const failure = await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK));
+    const failure = await rejectionOf(scene.repository.openImage(reference, PLATFORM, OPTIONS));
     expect(failure).toMatchObject({ code: NOT_FOUND });
     expect(scene.server.count("GET", MANIFESTS)).toBe(6);
   });
@@ -174,7 +174,7 @@ describe("opening an image", () => {
     const mediaType = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     const answer = { status: 200, headers: { "content-type": mediaType }, body: '{"schemaVersion":1}' };
     scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
-    expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK))).toMatchObject({
+    expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, OPTIONS))).toMatchObject({
       code: "EXPORT_IMAGE_MANIFEST",
       message: expect.stringContaining(`unsupported MediaType: "${mediaType}", see https://`),
     });
@@ -186,17 +186,17 @@ describe("opening an image", () => {
       await using scene = await PushScene.open();
       const { name } = scene.repository;
       const { config, manifest } = testImage([], PLATFORM.architecture);
-      await scene.repository.putBytes(config, WORK);
-      await scene.repository.putTags([parseReference(`${name}@${manifest.digest}`)], manifest, WORK);
+      await scene.repository.putBytes(config, OPTIONS);
+      await scene.repository.putTags([parseReference(`${name}@${manifest.digest}`)], manifest, OPTIONS);
       const index = testIndex([{ architecture: PLATFORM.architecture, bytes: manifest.bytes }]);
       const reference = parseReference(`${name}:index`);
-      await scene.repository.putTags([reference], index, WORK);
+      await scene.repository.putTags([reference], index, OPTIONS);
       const [digest, hint] =
         part === "config"
           ? [digestOf(config), "Restore the blob, or push the image that references it again."]
           : [manifest.digest, `Push the image again: its index lists ${manifest.digest}, which is gone from ${name}.`];
       scene.fail("GET", new RegExp(digest), { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, ALWAYS);
-      expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK))).toMatchObject({
+      expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, OPTIONS))).toMatchObject({
         code: NOT_FOUND,
         hint,
         destination: reference.name,
@@ -215,8 +215,8 @@ describe("opening an image", () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
-    await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK));
-    await scene.repository.findImage(reference, PLATFORM, WORK).catch(() => undefined);
+    await rejectionOf(scene.repository.openImage(reference, PLATFORM, OPTIONS));
+    await scene.repository.findImage(reference, PLATFORM, OPTIONS).catch(() => undefined);
     expect(scene.server.count("GET", MANIFESTS)).toBe(2);
   });
 
@@ -225,7 +225,7 @@ describe("opening an image", () => {
     const logger = new RecordingLogger();
     const registries = openRegistries(logger, { [server.host]: "Digest dXNlcg==" });
     const reference = parseReference(`${server.host}/${REPOSITORY}`);
-    const failure = await rejectionOf(registries.repository(reference).openImage(reference, PLATFORM, WORK));
+    const failure = await rejectionOf(registries.repository(reference).openImage(reference, PLATFORM, OPTIONS));
     expect(failure).toMatchObject({
       code: "EXPORT_AUTH_ENVIRONMENT",
       message: "parsing auth header: unknown auth type from header",
@@ -238,7 +238,7 @@ describe("opening an image", () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") });
-    expect(await scene.repository.findImage(reference, PLATFORM, WORK)).toBeUndefined();
+    expect(await scene.repository.findImage(reference, PLATFORM, OPTIONS)).toBeUndefined();
     expect(scene.server.count("GET", MANIFESTS)).toBe(1);
   });
 });
@@ -263,7 +263,7 @@ test.each([503, 502, 500, 429, 408])("retries a proxy that answers one CONNECT w
   const environment = { HTTPS_PROXY: front.host, SSL_CERT_FILE };
   const registries = openRegistries(new RecordingLogger(), {}, { environment });
   const repository = registries.repository(parseReference("registry.example/app"));
-  expect(await repository.putBytes(seededBytes(100, 1), WORK)).toMatchObject({ outcome: "uploaded" });
+  expect(await repository.putBytes(seededBytes(100, 1), OPTIONS)).toMatchObject({ outcome: "uploaded" });
 });
 
 test.each([413, 401, 403])("%i before the end of the body is the error, despite a reset", async (status) => {
@@ -305,7 +305,7 @@ test.each([413, 401, 403])("%i before the end of the body is the error, despite 
   const failures = await Promise.all(
     Array.from({ length: 8 }, (_, i) =>
       rejectionOf(
-        repository.putBlob(TestBlob.complete(Buffer.concat(Array(24).fill(bytes), 24 * bytes.length - i)), WORK),
+        repository.putBlob(TestBlob.complete(Buffer.concat(Array(24).fill(bytes), 24 * bytes.length - i)), OPTIONS),
       ),
     ),
   );

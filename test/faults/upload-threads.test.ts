@@ -24,7 +24,7 @@ import { openRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 const UPLOADS = /\/blobs\/uploads\//;
 const SIZE = 10 << 20;
 const BROKEN_AT = 6_000_000;
@@ -76,7 +76,7 @@ describe("a large blob", () => {
     const bytes = seededBytes(SIZE, 1);
     const seen: number[] = [];
     append(bytes.subarray(0, 5 << 20));
-    const put = repository.putBlob(spool, { ...WORK, onBytes: (sent) => seen.push(sent) });
+    const put = repository.putBlob(spool, { ...OPTIONS, onBytes: (sent) => seen.push(sent) });
     await turns(() => (seen.at(-1) ?? 0) >= 5 << 20);
     complete(bytes);
     expect(await put).toMatchObject({ outcome: "uploaded", size: SIZE });
@@ -96,7 +96,7 @@ describe("a large blob", () => {
     const { repository } = connect(own, { environment }, secure);
     const bytes = seededBytes(SIZE, 2);
     complete(bytes);
-    expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
+    expect(await repository.putBlob(spool, OPTIONS)).toMatchObject({ outcome: "uploaded" });
     expect(secure.blobs.has("team/app", digestOf(bytes))).toBe(true);
     expect(exchange).toHaveBeenCalledOnce();
   });
@@ -106,7 +106,7 @@ describe("a large blob", () => {
     const { own } = threads();
     const { repository, registries } = connect(own);
     complete(seededBytes(SIZE, 3));
-    expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
+    expect(await repository.putBlob(spool, OPTIONS)).toMatchObject({ outcome: "uploaded" });
     const patches = server.requests.filter(({ method }) => method === "PATCH");
     expect(patches.map(({ headers }) => headers["content-range"])).toEqual([undefined, `${BROKEN_AT}-${SIZE - 1}`]);
     expect(registries.counters).toMatchObject({ uploads: 1, retries: 1 });
@@ -120,7 +120,7 @@ describe("a large blob", () => {
     });
     const { repository } = connect(threads().own);
     complete(seededBytes(SIZE, 4));
-    const error = await rejectionOf(repository.putBlob(spool, WORK));
+    const error = await rejectionOf(repository.putBlob(spool, OPTIONS));
     expect(error).toMatchObject({ status: 413, code: "EXPORT_REGISTRY_REFUSED" });
     expect(String(error)).toContain("SIZE_INVALID: layers may have 5 MiB");
   });
@@ -132,7 +132,7 @@ describe("a large blob", () => {
     const onRetry = (error: unknown) => retried.push(error);
     const { repository } = connect(threads().own, { timeouts, onRetry });
     complete(seededBytes(30 << 20, 5));
-    expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
+    expect(await repository.putBlob(spool, OPTIONS)).toMatchObject({ outcome: "uploaded" });
     expect(retried[0]).toMatchObject({ code: "EXPORT_REGISTRY_STALLED", silentMs: 300 });
   });
 
@@ -144,7 +144,7 @@ describe("a large blob", () => {
     server.faults.add({ method: "PATCH", target: UPLOADS, action: { answer: { status: 307, headers } } });
     const { repository } = connect(threads().own, { timeouts: { ...DEFAULT_TIMEOUTS, budgetMs: 0 } });
     complete(seededBytes(SIZE, 6));
-    expect(await rejectionOf(repository.putBlob(spool, WORK))).toMatchObject({
+    expect(await rejectionOf(repository.putBlob(spool, OPTIONS))).toMatchObject({
       code: "EXPORT_REGISTRY_UNREACHABLE",
       message: `Patch "http://${host}/elsewhere?signature=REDACTED": dial tcp ${host}: connect: connection refused`,
       hasNeverAnswered: true,
@@ -155,7 +155,7 @@ describe("a large blob", () => {
     const { own, exchange } = threads();
     const { repository } = connect(own);
     append(seededBytes(5 << 20, 7));
-    const put = rejectionOf(repository.putBlob(spool, WORK));
+    const put = rejectionOf(repository.putBlob(spool, OPTIONS));
     await turns(() => exchange.mock.calls.length > 0);
     const reason = new Fault("EXPORT_LAYER_CHANGED", "file changed while it was read");
     spool.fail(reason);
@@ -168,7 +168,7 @@ describe("a large blob", () => {
     const { repository } = connect(own);
     const controller = new AbortController();
     append(seededBytes(5 << 20, 8));
-    const put = rejectionOf(repository.putBlob(spool, { ...WORK, signal: controller.signal }));
+    const put = rejectionOf(repository.putBlob(spool, { ...OPTIONS, signal: controller.signal }));
     await turns(() => exchange.mock.calls.length > 0);
     controller.abort(new Error("app failed"));
     expect(await put).toMatchObject({ message: "app failed" });
@@ -182,7 +182,7 @@ test("a small blob is sent by the main thread", async () => {
   const { own, exchange } = threads();
   const { repository } = connect(own);
   complete(seededBytes(1 << 20, 9));
-  expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
+  expect(await repository.putBlob(spool, OPTIONS)).toMatchObject({ outcome: "uploaded" });
   expect(exchange).not.toHaveBeenCalled();
 });
 
@@ -230,7 +230,7 @@ test.each([
   const { repository, registries } = connect(own);
   const bytes = seededBytes(SIZE, 11);
   complete(bytes);
-  expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
+  expect(await repository.putBlob(spool, OPTIONS)).toMatchObject({ outcome: "uploaded" });
   expect(server.blobs.has("team/app", digestOf(bytes))).toBe(true);
   expect(exchange).toHaveBeenCalledOnce();
   expect(registries.counters).toMatchObject({ uploads: 1, retries: 1 });

@@ -16,7 +16,7 @@ import { testImage } from "../support/registry/test-image.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 const UPLOADS = /\/blobs\/uploads\//;
 const SIZE = 10 << 20;
 const BROKEN_AT = 6_000_000;
@@ -57,7 +57,7 @@ function fault(method: string, action: FaultAction, target: RegExp = UPLOADS, ti
 
 async function expectUploaded(blob: TestBlob): Promise<void> {
   const seen: number[] = [];
-  const put = await repository.putBlob(blob, { ...WORK, onBytes: (bytes) => seen.push(bytes) });
+  const put = await repository.putBlob(blob, { ...OPTIONS, onBytes: (bytes) => seen.push(bytes) });
   expect(put).toMatchObject({ digest: blob.digest, outcome: "uploaded" });
   expect(server.blobs.has("team/app", blob.digest)).toBe(true);
   expect(seen).toEqual(seen.toSorted((a, b) => a - b));
@@ -130,7 +130,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
 
   test("gives up without progress", async () => {
     fault("PATCH", { dropAfterBytes: 1 }, UPLOADS, Number.POSITIVE_INFINITY);
-    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 6)), WORK));
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 6)), OPTIONS));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_UNREACHABLE", destination: repository.name });
     const tries = server.count("PATCH", UPLOADS);
     expect(tries).toBeGreaterThan(20);
@@ -163,7 +163,7 @@ describe("an unhealthy registry", () => {
   ])("the advice on a %s answered with %i mentions the limits of proxies: %s", async (method, status, mayBeLimit) => {
     await reopen({ budgetMs: 0 });
     fault(method, { answer: { status } });
-    const { hint } = toFault(await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), WORK)));
+    const { hint } = toFault(await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), OPTIONS)));
     const advice = `If only large blobs fail, raise the limit for request bodies of the proxy in front of ${server.host}. Tried `;
     expect(hint?.startsWith(advice)).toBe(mayBeLimit);
   });
@@ -184,7 +184,7 @@ describe("an unhealthy registry", () => {
   test("a Retry-After beyond the budget fails with the registry's message", async () => {
     const answer = { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } };
     fault("POST", { answer }, UPLOADS, 3);
-    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), WORK));
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), OPTIONS));
     expect(String(error)).toContain("TOOMANYREQUESTS: pull rate limit");
   });
 
@@ -203,14 +203,14 @@ describe("an unhealthy registry", () => {
 
   test("reads a response that arrives before the body is sent", async () => {
     fault("PATCH", { answer: refusal(413, "SIZE_INVALID", "layers may have 5 MiB") });
-    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(SIZE, 21)), WORK));
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(SIZE, 21)), OPTIONS));
     expect(String(error)).toContain("SIZE_INVALID: layers may have 5 MiB");
     expect(server.count("PATCH", UPLOADS)).toBe(1);
   });
 
   test("does not retry a denied request", async () => {
     fault("POST", { answer: refusal(403, "DENIED", "requested access to the resource is denied") });
-    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 12)), WORK));
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 12)), OPTIONS));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_DENIED" });
     expect(registries.counters.retries).toBe(0);
   });
@@ -218,10 +218,10 @@ describe("an unhealthy registry", () => {
   test("retries opening an image, with the reference's log lines", async () => {
     const { config, manifest } = testImage([]);
     const reference = parseReference(`${server.host}/team/app:run`);
-    await repository.putBytes(config, WORK);
-    await repository.putTags([reference], manifest, WORK);
+    await repository.putBytes(config, OPTIONS);
+    await repository.putTags([reference], manifest, OPTIONS);
     fault("GET", { answer: { status: 503 } }, /manifests/, 2);
-    await repository.openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
+    await repository.openImage(reference, { os: "linux", architecture: "amd64" }, OPTIONS);
     const url = `http://${server.host}/v2/team/app/manifests/run`;
     const reason = `connect to repo store "${reference}": GET ${url}: unexpected status code 503 Service Unavailable`;
     expect(logger.lines).toEqual([
@@ -237,7 +237,7 @@ test("an unreachable registry is reported in the reference's words", async () =>
   const { host } = gone;
   await gone[Symbol.asyncDispose]();
   const reference = parseReference(`${host}/app`);
-  const open = registries.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
+  const open = registries.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, OPTIONS);
   const refused = (scheme: string) => `Get "${scheme}://${host}/v2/": dial tcp ${host}: connect: connection refused`;
   expect(await rejectionOf(open)).toMatchObject({
     code: "EXPORT_REGISTRY_UNREACHABLE",
@@ -269,34 +269,34 @@ test("the app image's blobs overtake waiting blobs of the cache image", async ()
 describe("tags", () => {
   test("a failing tag does not stop the others", async () => {
     const { config, manifest } = testImage([]);
-    await repository.putBytes(config, WORK);
+    await repository.putBytes(config, OPTIONS);
     fault("PUT", { answer: refusal(400, "TAG_INVALID", "no") }, /manifests\/bad/);
     const names = ["good", "bad", "fine"].map((tag) => parseReference(`${server.host}/team/app:${tag}`));
-    const results = await repository.putTags(names, manifest, WORK);
+    const results = await repository.putTags(names, manifest, OPTIONS);
     expect(results.map(({ outcome }) => outcome)).toEqual(["pushed", "failed", "pushed"]);
     expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
   });
 
   test("a tag looked up early is not looked up again, unless it seems to need no push", async () => {
     const [old, image] = [testImage([]), testImage([], "arm64")];
-    for (const { config } of [old, image]) await repository.putBytes(config, WORK);
+    for (const { config } of [old, image]) await repository.putBytes(config, OPTIONS);
     const reference = parseReference(`${server.host}/team/app:name`);
     const heads = () => server.count("HEAD", /manifests\/name/);
     const push = async ({ manifest }: typeof image, lookups: TagLookups) => {
-      const [result] = await repository.putTags([reference], manifest, WORK, lookups);
+      const [result] = await repository.putTags([reference], manifest, OPTIONS, lookups);
       return result?.outcome;
     };
-    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("pushed");
+    expect(await push(old, repository.lookUpTags([reference], OPTIONS))).toBe("pushed");
     expect(heads()).toBe(1);
-    const lookups = repository.lookUpTags([reference], WORK);
+    const lookups = repository.lookUpTags([reference], OPTIONS);
     await lookups.get(reference);
     expect(await push(image, new Map())).toBe("pushed");
     // The tag has moved since the lookup.
     expect(await push(old, lookups)).toBe("pushed");
-    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("unchanged");
+    expect(await push(old, repository.lookUpTags([reference], OPTIONS))).toBe("unchanged");
     expect(heads()).toBe(6);
     fault("HEAD", { answer: { status: 500 } }, /manifests/);
-    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("unchanged");
+    expect(await push(old, repository.lookUpTags([reference], OPTIONS))).toBe("unchanged");
     expect(registries.counters.retries).toBe(0);
   });
 });
@@ -305,7 +305,7 @@ describe("unusual responses", () => {
   test("uses the upload that a registry opens instead of mounting", async () => {
     const blob = TestBlob.complete(seededBytes(1000, 16));
     const from = registries.repository(parseReference(`${server.host}/team/other`));
-    expect((await repository.putBlob(blob, { ...WORK, mountFrom: from })).outcome).toBe("uploaded");
+    expect((await repository.putBlob(blob, { ...OPTIONS, mountFrom: from })).outcome).toBe("uploaded");
     expect(server.count("POST", UPLOADS)).toBe(1);
     expect(server.blobs.pending).toBe(0);
   });
@@ -315,9 +315,9 @@ describe("unusual responses", () => {
     const header = `Basic ${Buffer.from("u:p").toString("base64")}`;
     const { config, manifest } = testImage([]);
     const reference = parseReference(`${server.host}/team/app:run`);
-    await repository.putBytes(config, WORK);
-    await repository.putTags([reference], manifest, WORK);
-    await registries.repository(parseReference(`${storage.host}/team/app`)).putBytes(config, WORK);
+    await repository.putBytes(config, OPTIONS);
+    await repository.putTags([reference], manifest, OPTIONS);
+    await registries.repository(parseReference(`${storage.host}/team/app`)).putBytes(config, OPTIONS);
     const own = testRegistries(logger, { [server.host]: header });
     fault(
       "GET",
@@ -329,7 +329,7 @@ describe("unusual responses", () => {
       },
       /blobs\/sha256/,
     );
-    await own.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
+    await own.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, OPTIONS);
     expect(server.requests.some(({ headers }) => headers.authorization === header)).toBe(true);
     expect(storage.requests.at(-1)?.target).toContain("sig=secret");
     expect(storage.requests.at(-1)?.headers.authorization).toBeUndefined();
@@ -353,7 +353,7 @@ describe("tokens", () => {
     });
     const blob = TestBlob.complete(seededBytes(1000, 17));
     const target = own.repository(parseReference(`${guarded.host}/team/app`));
-    expect(await target.putBlob(blob, WORK)).toMatchObject({ outcome: "uploaded" });
+    expect(await target.putBlob(blob, OPTIONS)).toMatchObject({ outcome: "uploaded" });
     expect(guarded.auth?.issued).toHaveLength(2);
     expect(own.counters.retries).toBe(0);
     await own.close();
@@ -364,7 +364,7 @@ describe("cancellation", () => {
   test("a failing producer ends the upload with its own fault", async () => {
     const blob = new TestBlob(seededBytes(SIZE, 18));
     blob.growTo(5 << 20);
-    const put = rejectionOf(repository.putBlob(blob, WORK));
+    const put = rejectionOf(repository.putBlob(blob, OPTIONS));
     while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const reason = new Fault("EXPORT_LAYER_CHANGED", "file changed while it was read");
     blob.fail(reason);
@@ -375,8 +375,8 @@ describe("cancellation", () => {
     const blob = new TestBlob(seededBytes(SIZE, 19));
     blob.growTo(5 << 20);
     const controller = new AbortController();
-    const leaving = rejectionOf(repository.putBlob(blob, { ...WORK, signal: controller.signal }));
-    const staying = repository.putBlob(blob, WORK);
+    const leaving = rejectionOf(repository.putBlob(blob, { ...OPTIONS, signal: controller.signal }));
+    const staying = repository.putBlob(blob, OPTIONS);
     while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
     controller.abort(new Error("app failed"));
     expect(await leaving).toMatchObject({ message: "app failed" });
@@ -389,7 +389,7 @@ describe("cancellation", () => {
     const blob = new TestBlob(seededBytes(SIZE, 20));
     blob.growTo(5 << 20);
     const controller = new AbortController();
-    const leaving = rejectionOf(repository.putBlob(blob, { ...WORK, signal: controller.signal }));
+    const leaving = rejectionOf(repository.putBlob(blob, { ...OPTIONS, signal: controller.signal }));
     while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
     controller.abort(new Error("stopped"));
     expect(await leaving).toMatchObject({ message: "stopped" });

@@ -37,7 +37,7 @@ test.each([false, true])(
   },
 );
 
-test("no more than the rate goes through", async () => {
+test("the proxy never exceeds the link's rate", async () => {
   await using proxy = await startLinkProxy({ ...LINK, bytesPerSecond: 2e6 }, [await startEcho()]);
   const started = performance.now();
   await exchange(proxy.hosts[0] ?? "", new Uint8Array(200_000));
@@ -45,7 +45,7 @@ test("no more than the rate goes through", async () => {
   expect(performance.now() - started).toBeGreaterThan(180);
 });
 
-test("a registry that cannot be reached hangs up", async () => {
+test("the connection to an unreachable registry is closed", async () => {
   await using proxy = await startLinkProxy(LINK, ["127.0.0.1:1"]);
   await expect(exchange(proxy.hosts[0] ?? "", new Uint8Array(10))).resolves.toHaveLength(0);
 });

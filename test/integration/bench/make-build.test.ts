@@ -40,7 +40,7 @@ function layerOf({ output }: BenchBuild, name: string): Map<string, number> {
 
 const sum = (files: Map<string, number>): number => [...files.values()].reduce((total, size) => total + size, 0);
 
-test("amounts are met, layers share no file, and a second build is the same", () => {
+test("a build has the requested sizes, shares no file between layers, and is reproducible", () => {
   const builds = [makeBuild(tempTree(), SCENARIO, 0.1), makeBuild(tempTree(), SCENARIO, 0.1)] as const;
   const [text, more, many] = ["text", "more", "many"].map((name) => layerOf(builds[0], name));
   if (text === undefined || more === undefined || many === undefined) throw new Error("a layer is missing");

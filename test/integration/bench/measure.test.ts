@@ -5,13 +5,13 @@ import { measure } from "../../bench/run/measure.ts";
 const shell = (script: string, onLine: (line: string) => void = () => undefined) =>
   measure({ command: "/bin/sh", args: ["-c", script], env: { VARIABLE: "value" }, onLine });
 
-test("lines of stdout, stderr and descriptor 3 are told", async () => {
+test("lines of stdout, stderr and descriptor 3 are reported", async () => {
   const lines: string[] = [];
   await shell('echo "$VARIABLE"; echo error >&2; echo event >&3', (line) => lines.push(line));
   expect(lines.sort()).toEqual(["error", "event", "value"]);
 });
 
-test("the times of processes below the first count", async () => {
+test("CPU time and memory include child processes", async () => {
   const count = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
   const { cpuMs, wallMs, peakBytes, anonymousBytes } = await shell(`/bin/sh -c '${count}'; exit 0`);
   expect(cpuMs).toBeGreaterThan(20);
@@ -39,7 +39,7 @@ function writableRoot(): string | undefined {
 
 const root = writableRoot();
 
-test.runIf(root)("a command may have a control group of its own, which is gone afterwards", async () => {
+test.runIf(root)("a command can run in its own control group, which is removed afterwards", async () => {
   const lines: string[] = [];
   const command = { command: "/bin/cat", args: ["/proc/self/cgroup"], onLine: (line: string) => lines.push(line) };
   await measure({ ...command, ownGroup: true });

@@ -26,7 +26,7 @@ describe.skipIf(REFERENCE === "").each(["docker", "podman"] as const)(
     const build = (on: Builder, creator: string, image: string, ...flags: readonly string[]) =>
       create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker().host } });
 
-    test("builds an image that runs, the same again when nothing changed, and another when something did", async () => {
+    test("builds an image that runs, the same image if nothing changed, and another if something did", async () => {
       const on = await builder();
       const caches = ["-cache-dir", join(on.root, "home"), "-launch-cache", join(on.root, "launch-cache")];
       const first = await build(on, CREATOR, "created", ...caches);
@@ -51,7 +51,7 @@ describe.skipIf(REFERENCE === "").each(["docker", "podman"] as const)(
       expect(await docker().run("created")).toBe("two");
     });
 
-    test("builds the reference's image", async () => {
+    test("builds an image equal to the reference's", async () => {
       const on = await builder();
       const ids: string[] = [];
       for (const [creator, name] of [

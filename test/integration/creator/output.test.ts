@@ -143,7 +143,7 @@ describe("before the first phase, an error is", () => {
   });
 });
 
-test("a reader that waits at a FIFO for events gets those of the export", async () => {
+test("a reader that has opened a FIFO for events gets those of the export", async () => {
   const build = await FakeBuild.open();
   const fifo = makeFifo();
   for (const path of [fifo, dirname(fifo)]) chmodSync(path, 0o777);

@@ -27,7 +27,7 @@ function flagsOf(args: readonly string[]): Record<string, string[]> {
 }
 
 describe("the phases", () => {
-  test("run one after the other, each with its header, its output passed on, as the right user", async () => {
+  test("run in order as the right user, each with its header and its output", async () => {
     const build = await FakeBuild.open();
     const run = await build.create({ flags: ["-no-color"] });
     expect(run.exitCode).toBe(0);
@@ -39,7 +39,7 @@ describe("the phases", () => {
     await verifyImage(build.image);
   });
 
-  test("headers are cyan, and part of the info level", async () => {
+  test("have cyan headers at the info level", async () => {
     const build = await FakeBuild.open();
     expect((await build.create()).stdout.split("\n")[0]).toBe("\u001b[36m===> ANALYZING\u001b[0m");
     expect((await build.create({ flags: ["-log-level", "warn"] })).stdout).toMatch(/^analyzer speaks\n/);
@@ -102,7 +102,7 @@ describe("the phases", () => {
     for (const tag of [`${tagged}:latest`, `${tagged}:2`]) await verifyImage(tag);
   });
 
-  test("get no flag that their Platform API does not have", async () => {
+  test("get no flags that their Platform API lacks", async () => {
     const build = await FakeBuild.open();
     expect((await build.create({ api: "0.7" })).exitCode).toBe(0);
     const names = PHASES.map((phase) => Object.keys(flagsOf(build.call(phase)?.args ?? [])).sort());
@@ -116,7 +116,7 @@ describe("the phases", () => {
     ]);
   });
 
-  test("get the creator's environment, each only the variables meant for it", async () => {
+  test("get only those of the creator's variables that are meant for them", async () => {
     const build = await FakeBuild.open();
     const env = {
       CNB_BUILD_IMAGE: "reg.example/build",
@@ -184,7 +184,7 @@ describe("the phases", () => {
     expect(run.stderr).toContain(`ERROR: failed to start the detector: ${detector} ${reason}\n`);
   });
 
-  test("of which buildpacks can see the environment get none of the creator's secrets", async () => {
+  test("whose environment buildpacks can see get none of the creator's secrets", async () => {
     const build = await FakeBuild.open();
     const secrets = { CNB_REGISTRY_AUTH: '{"other.example":"Basic c2VjcmV0"}', FAKE_TOKEN: "secret" };
     expect(await build.create({ env: { ...secrets, CNB_EXEC_ENV: "test" } })).toMatchObject({ exitCode: 0 });
@@ -207,7 +207,7 @@ describe("the phases", () => {
     for (const phase of build.called) expect(build.call(phase)?.env.CNB_SKIP_LAYERS).toBe("true");
   });
 
-  test("-skip-restore=false wins over the environment", async () => {
+  test("get -skip-restore=false even if the environment says true", async () => {
     const build = await FakeBuild.open();
     await build.create({ api: "0.9", flags: ["-skip-restore=false"], env: { CNB_SKIP_RESTORE: "true" } });
     expect(build.call("restorer")?.env.CNB_SKIP_LAYERS).toBe("false");
@@ -232,7 +232,7 @@ describe("a failure", () => {
     expect(build.registry.count("PUT", /app\/manifests/)).toBe(0);
   });
 
-  test("a detected extension is refused", async () => {
+  test("a detected extension is rejected", async () => {
     const build = await FakeBuild.open();
     const extension = '[[group-extensions]]\nid = "samples/ext"\nversion = "1"\napi = "0.10"\n';
     appendFileSync(join(build.output.layersDir, "group.toml"), extension);
@@ -261,7 +261,7 @@ describe("a failure", () => {
       return { build, run: await build.create({ api, flags: ["-no-color", "-order", order] }) };
     };
 
-    test.each(["0.11", "0.12"])("are refused before anything is generated, at API %s", async (api) => {
+    test.each(["0.11", "0.12"])("are rejected before anything is generated, at API %s", async (api) => {
       const { build, run } = await detecting(api);
       expect(run).toMatchObject({ exitCode: 22 });
       expect(run.stdout).toMatch(/===> DETECTING\ndetector speaks\n$/);
@@ -271,7 +271,7 @@ describe("a failure", () => {
       expect(flags["-run"]).toEqual(api === "0.12" ? ["/"] : undefined);
     });
 
-    test("do not matter if none is detected", async () => {
+    test("have no effect if none is detected", async () => {
       const build = await FakeBuild.open();
       const order = join(tempTree({ "order.toml": "[[order-extensions]]\n" }), "order.toml");
       expect(await build.create({ flags: ["-order", order] })).toMatchObject({
@@ -304,7 +304,7 @@ describe("a failure", () => {
     expect(build.called).toEqual([]);
   });
 
-  test("a phase that was killed, and what it started ends with the creator", async () => {
+  test("a phase that is killed ends the creator and every process that the phase started", async () => {
     const build = await FakeBuild.open();
     build.script("builder", 'sleep 600 & echo $! > "$FAKE_DIR/pid"\nkill -KILL $$\n');
     const run = await build.create({ flags: ["-no-color"] });
@@ -362,7 +362,7 @@ describe("a buildpack that changes documents of earlier phases", () => {
   });
 });
 
-test("phases are found beside the creator as it was called", async () => {
+test("phases are looked for beside the path that the creator was called by", async () => {
   const build = await FakeBuild.open();
   const program = join(build.lifecycle, "creator");
   symlinkSync(CREATOR, program);

@@ -67,7 +67,7 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     },
   );
 
-  test("a rebuild restores what the first build left, and reuses it", async () => {
+  test("a rebuild restores and reuses the layers of the first build", async () => {
     const { registry, builder: on } = await builder();
     const [image, cache] = [`${registry.host}/app:latest`, `${registry.host}/cache:latest`];
     const build = () => create(on, { creator: CREATOR, image, cache, flags: ["-parallel"] });
@@ -91,7 +91,7 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     await verifyImage(cache);
   });
 
-  test("the reference's image and cache directory", async () => {
+  test("the image and the cache directory equal the reference's", async () => {
     const { registry, builder: on } = await builder();
     const build = async (creator: string, name: string, first: boolean) => {
       on.forget();
@@ -111,7 +111,7 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     }
   });
 
-  test("the reference's image as a layout", async () => {
+  test("the layout equals the reference's", async () => {
     const { builder: on } = await builder();
     const build = async (creator: string) => {
       on.forget();
@@ -154,7 +154,7 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     expect(ours.exitCode).toBe(exitCode);
   });
 
-  test("credentials of the run image's registry, which only run.toml names, are read while the process may", async () => {
+  test("credentials for a registry that only run.toml names are read before privileges are dropped", async () => {
     const { registry, builder: on } = await builder();
     const closed = await FakeRegistry.start({ auth: { kind: "basic", username: "robot", password: "secret" } });
     onTestFinished(() => closed[Symbol.asyncDispose]());
@@ -172,7 +172,7 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     await verifyImage(image);
   });
 
-  test("a run image that is not there ends it before anything is built", async () => {
+  test("a missing run image ends the creator before the build", async () => {
     const { registry, builder: on } = await builder();
     const flags = ["-run-image", `${registry.host}/none`];
     const run = await create(on, { creator: CREATOR, image: `${registry.host}/app`, flags });

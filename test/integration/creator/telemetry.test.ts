@@ -17,7 +17,7 @@ function childrenOf(spans: readonly ReadSpan[], parent: ReadSpan | undefined): r
   return spans.filter(({ parentSpanId }) => parentSpanId === parent?.spanId).toSorted((a, b) => a.startMs - b.startMs);
 }
 
-test("create.jsonl has the phases and the export, and phases are told their span", async () => {
+test("create.jsonl has spans for the phases and the export, and each phase gets its span as parent", async () => {
   const build = await FakeBuild.open();
   const env = { CNB_OTEL_TRACEPARENT: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" };
   expect(await build.create({ flags: ["-telemetry"], env })).toMatchObject({ exitCode: 0 });
@@ -37,7 +37,7 @@ test("create.jsonl has the phases and the export, and phases are told their span
     expect(text).not.toContain(secret);
 });
 
-test("spans are written while the build goes on, and a phase that fails says so", async () => {
+test("spans are written during the build, and that of a failed phase has the error", async () => {
   const build = await FakeBuild.open();
   build.script("builder", `cp ${tracing(build, "lifecycle", "create.jsonl")} "$FAKE_DIR/seen"\nexit 51`);
   expect(await build.create({ flags: ["-telemetry"] })).toMatchObject({ exitCode: 51 });
@@ -52,7 +52,7 @@ test("spans are written while the build goes on, and a phase that fails says so"
   expect(spans.find(({ name }) => name === "restore")).toMatchObject({ failure: undefined });
 });
 
-test("without the switch phases get the platform's traceparent", async () => {
+test("without -telemetry phases get the platform's traceparent", async () => {
   const build = await FakeBuild.open();
   expect(await build.create({ env: { CNB_OTEL_TRACEPARENT: "given" } })).toMatchObject({
     exitCode: 0,
@@ -62,7 +62,7 @@ test("without the switch phases get the platform's traceparent", async () => {
   expect(existsSync(tracing(build))).toBe(false);
 });
 
-test.runIf(isRoot)("the directory is the build user's, who may add files to it", async () => {
+test.runIf(isRoot)("the directory belongs to the build's user, who may add files", async () => {
   const build = await FakeBuild.open();
   build.script("builder", `mkdir ${tracing(build, "buildpacks")}`);
   expect(await build.create({ flags: ["-telemetry"] })).toMatchObject({ exitCode: 0 });
@@ -83,7 +83,7 @@ test.runIf(isRoot)("root follows no link that a build left in the layers directo
   expect(statSync(join(secret, "lifecycle/create.jsonl")).size).toBe(before);
 });
 
-test("a buildpack whose layers would be where telemetry is ends the build after its detection", async () => {
+test("a buildpack whose layers directory is the telemetry directory ends the build after its detection", async () => {
   const build = await FakeBuild.open();
   const group = join(build.output.layersDir, "group.toml");
   appendFileSync(group, '[[group]]\nid = "tracing"\nversion = "1"\napi = "0.10"\n');
@@ -93,7 +93,7 @@ test("a buildpack whose layers would be where telemetry is ends the build after 
   expect(build.called).toEqual(["analyzer", "detector"]);
 });
 
-test("telemetry that cannot be written fails no build", async () => {
+test("telemetry that cannot be written does not fail the build", async () => {
   const build = await FakeBuild.open();
   writeFileSync(tracing(build), "");
   const run = await build.create({ flags: ["-telemetry", "-no-color"] });

@@ -207,7 +207,7 @@ version = "0.1.0"
     expect(await start(image(name))).toBe("hello from the app");
   });
 
-  test("makes a builder with which the steps of the Tekton task publish both images", async () => {
+  test("creates a builder with which the steps of the Tekton task publish both images", async () => {
     const params = { APP_IMAGE: image("steps"), CACHE_IMAGE: image("steps-cache"), BUILDER_IMAGE: image("builder") };
     const values = new Map<string, string>([
       ...Object.entries({ ...params, SOURCE_SUBPATH: ".", PROCESS_TYPE: "web" }),

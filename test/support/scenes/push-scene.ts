@@ -13,7 +13,7 @@ import { type FakeOptions, FakeRegistry } from "../registry/registry.ts";
 import { testImage } from "../registry/test-image.ts";
 import { testRegistries } from "../registry/test-registries.ts";
 
-const WORK = { priority: 0 };
+const OPTIONS = { priority: 0 };
 
 /** For tests that wait for a timeout. Slow responses may time out, too, and are retried. */
 export const SHORT_TIMEOUTS: Partial<Timeouts> = { responseMs: 100, commitMs: 100, stallMs: 100 };
@@ -64,10 +64,10 @@ export class PushScene implements AsyncDisposable {
     const layer = seededBytes(size, seed);
     const blob = TestBlob.complete(layer);
     const { config, manifest } = testImage([layer]);
-    await this.repository.putBlob(blob, WORK);
-    await this.repository.putBytes(config, WORK);
+    await this.repository.putBlob(blob, OPTIONS);
+    await this.repository.putBytes(config, OPTIONS);
     const name = parseReference(`${this.server.host}/${REPOSITORY}:v${seed}`);
-    const [tag] = await this.repository.putTags([name], manifest, WORK);
+    const [tag] = await this.repository.putTags([name], manifest, OPTIONS);
     return { blob, tag };
   }
 

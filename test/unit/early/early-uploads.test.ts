@@ -31,7 +31,7 @@ async function scene() {
 
 const BYTES = seededBytes(100_000, 1);
 
-test("an upload that waits for a retry when the build ends is begun anew by the export", async () => {
+test("an upload that waits for a retry when the build ends is restarted by the export", async () => {
   const { server, clock, repository, uploads } = await scene();
   const answer = { status: 503 };
   server.faults.add({ method: "PATCH", target: UPLOADS, times: Number.POSITIVE_INFINITY, action: { answer } });
@@ -44,7 +44,7 @@ test("an upload that waits for a retry when the build ends is begun anew by the 
   expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "uploaded" });
 });
 
-test("an upload under way when the build ends goes on, and the export joins and counts it", async () => {
+test("an upload in progress when the build ends continues, and the export joins and counts it", async () => {
   const { server, repository, uploads } = await scene();
   const release = Promise.withResolvers<void>();
   server.faults.add({
@@ -70,7 +70,7 @@ test("an upload under way when the build ends goes on, and the export joins and 
   expect(server.count("PATCH", UPLOADS)).toBe(1);
 });
 
-test("an upload whose layer turns out to be impossible to make is cancelled", async () => {
+test("an upload whose layer fails is cancelled", async () => {
   const { server, logger, uploads } = await scene();
   const blob = new TestBlob(seededBytes(2 * READY_BYTES, 2));
   uploads.start(blob);
