@@ -73,7 +73,7 @@ export class DockerSockets {
   #secured(): TlsSettings {
     if (this.#tls === undefined) {
       const tls = this.#host.tls ?? { ca: trustedAuthorities(this.#environment), rejectUnauthorized: true };
-      this.#tls = tlsSettings(tls, tls.rejectUnauthorized);
+      this.#tls = tlsSettings(tls);
     }
     return this.#tls;
   }

@@ -67,7 +67,7 @@ export class Routes {
   readonly #perRoute: number | undefined;
   readonly #connections = new Map<string, Connections>();
   readonly #closed = new AbortController();
-  #verifying: TlsSettings | undefined;
+  #verified: TlsSettings | undefined;
 
   constructor(environment: RootVariables, perRoute?: number) {
     this.#environment = environment;
@@ -90,13 +90,16 @@ export class Routes {
   }
 
   async #open(route: Route): Promise<Socket> {
-    const tls = route.isInsecure ? unverifiedTls : () => this.#verify();
+    const tls = route.isInsecure ? unverifiedTls : () => this.#verifiedTls();
     return await openRoute(route, tls, this.#closed.signal);
   }
 
   /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
-  #verify(): TlsSettings {
-    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true, this.#environment);
-    return this.#verifying;
+  #verifiedTls(): TlsSettings {
+    this.#verified ??= tlsSettings(
+      { ca: trustedAuthorities(this.#environment), rejectUnauthorized: true },
+      this.#environment,
+    );
+    return this.#verified;
   }
 }

@@ -155,8 +155,7 @@ const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
  * @param roots variables that the certificates were read from
  */
 export function tlsSettings(
-  certificates: Certificates,
-  rejectUnauthorized: boolean,
+  { rejectUnauthorized, ...certificates }: Certificates & { readonly rejectUnauthorized: boolean },
   roots: RootVariables = {},
 ): TlsSettings {
   const secureContext = createSecureContext({
@@ -200,6 +199,6 @@ function readFailure(path: string): string | undefined {
 let unverified: TlsSettings | undefined;
 
 export function unverifiedTls(): TlsSettings {
-  unverified ??= tlsSettings({ ca: [] }, false);
+  unverified ??= tlsSettings({ ca: [], rejectUnauthorized: false });
   return unverified;
 }

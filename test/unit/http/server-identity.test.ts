@@ -84,7 +84,7 @@ test("connections are checked", async () => {
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const left = () => ({ timeoutMs: 20_000, signal: new AbortController().signal });
-  const settings = tlsSettings({ ca: authority.pem }, true);
+  const settings = tlsSettings({ ca: authority.pem, rejectUnauthorized: true });
   const connect = (host: string) => secure(() => dial("127.0.0.1", port, left()), { host, port }, settings, left);
   (await connect("reg.internal")).destroy();
   expect(await rejectionOf(connect("reg.other"))).toMatchObject({
