@@ -26,6 +26,9 @@ const SLOWED = 0.83;
  */
 const PROBE_COST = 0.02;
 
+/** The same for the first probe, which decides the most. An app image of 31 MB affords it. */
+const FIRST_PROBE_COST = 0.05;
+
 const AHEAD_MS = 250;
 const AHEAD_BYTES = 6 << 20;
 
@@ -91,6 +94,7 @@ export class BackgroundGate {
   #isUnsettled = true;
   #lastSentMs = 0;
   #credit = 0;
+  #hasProbed = false;
   #foregroundBytes = 0;
   #openBytes = 0;
   #costBytes = 0;
@@ -234,13 +238,15 @@ export class BackgroundGate {
 
   #mayProbe(speed: number): boolean {
     const cost = PROBE_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
-    return this.#costBytes + cost <= PROBE_COST * (this.#foregroundBytes + this.#backlog());
+    const share = this.#hasProbed ? PROBE_COST : FIRST_PROBE_COST;
+    return this.#costBytes + cost <= share * (this.#foregroundBytes + this.#backlog());
   }
 
   #become(state: GateState): void {
     this.#state = state;
     this.#credit = 0;
     if (state === "closed") this.#lastBeside = undefined;
+    if (state === "probing") this.#hasProbed = true;
   }
 
   #beginWindow(): void {

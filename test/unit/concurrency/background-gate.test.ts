@@ -88,9 +88,17 @@ test.each(RATES)("on two links of %s the background uses its own link", async (_
 });
 
 test("a short foreground is not probed", async () => {
-  const size = 50 * MB;
+  const size = 25 * MB;
   const { front } = await simulate("shared", 22_000, size);
   expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
+});
+
+test("the background of a foreground of 40 MB does not wait for it on a link of its own, and costs 5 % on one link", async () => {
+  const size = 40 * MB;
+  const { back } = await simulate("separate", 5000, size);
+  expect(back).toBeLessThan((size / 5000) * 1.25);
+  const { front } = await simulate("shared", 5000, size);
+  expect(front).toBeLessThan((size / 5000) * 1.05 + 20);
 });
 
 test("a speed that varies by a seventh from window to window keeps the gate open, and half the speed closes it", async () => {
