@@ -93,9 +93,7 @@ export class AppLayers {
       return await (this.#started.get(step) as Promise<AppLayer>);
     } catch (error) {
       this.#signal.throwIfAborted();
-      const context = step.kind === "layer" ? step.buildContext : step.addContext;
-      const fault = withReadContext(step.role, error);
-      throw context === "" ? fault : withContext(context, fault);
+      throw withContext(step.errorContext, withReadContext(step.role, error));
     }
   }
 

@@ -116,7 +116,7 @@ class CacheLayers {
     try {
       return await (this.#started.get(step) as Promise<CacheLayer>);
     } catch (error) {
-      throw withContext(step.buildContext, error);
+      throw withContext(step.errorContext, error);
     }
   }
 

@@ -59,7 +59,7 @@ export interface CacheLayerStep {
   readonly createdBy: string;
   readonly key: string;
   readonly previous: string;
-  readonly buildContext: string;
+  readonly errorContext: string;
 }
 
 interface NoContentsStep {
@@ -125,7 +125,7 @@ function layerStep(
     createdBy: createdByBuildpack(name, buildpack),
     key: planLayer(id, directorySource(path, settings), previous),
     previous,
-    buildContext: `creating layer '${id}'`,
+    errorContext: `creating layer '${id}'`,
   };
 }
 
@@ -139,6 +139,6 @@ function sbomStep(inputs: PlanInputs, old: CacheMetadata, planLayer: PlanCacheLa
     createdBy: CREATED_BY_SBOM,
     key: planLayer(id, cacheSbomSource(inputs), old.sbom),
     previous: old.sbom,
-    buildContext: `creating layer '${id}', path: '${path}'`,
+    errorContext: `creating layer '${id}', path: '${path}'`,
   };
 }

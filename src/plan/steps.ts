@@ -52,9 +52,8 @@ export interface AppLayerStep {
   readonly createdBy: string;
   readonly key: string;
   readonly previous: readonly string[];
-  /** The reference's prefixes of a failure to build the layer, and to reuse or add it; "" for none. */
-  readonly buildContext: string;
-  readonly addContext: string;
+  /** The reference's context of a failure to build the layer. */
+  readonly errorContext: string;
 }
 
 export interface ReuseStep {
@@ -63,7 +62,8 @@ export interface ReuseStep {
   readonly id: string;
   readonly createdBy: string;
   readonly diffId: string;
-  readonly addContext: string;
+  /** The reference's context of a failure to reuse the layer. */
+  readonly errorContext: string;
 }
 
 interface FaultStep {
@@ -139,8 +139,7 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, planner: 
       createdBy: createdBySlice(number, count),
       key: planner.plan(id, { kind: "app-slice", appDir, slices, index, uid, gid }, previous.app),
       previous: previous.app,
-      buildContext: "exporting app layers: creating app layers",
-      addContext: "exporting app layers",
+      errorContext: "exporting app layers: creating app layers",
     };
   }
 }
@@ -164,8 +163,7 @@ export function* extensionSteps(
       createdBy,
       key: planner.plan(id, { kind: "extension", ...blob }, previous),
       previous: [],
-      buildContext: `failed to create layer from tar path ${fromByteString(blob.path)}`,
-      addContext: "failed to add or reuse extension layer",
+      errorContext: `failed to create layer from tar path ${fromByteString(blob.path)}`,
     };
   }
 }
@@ -193,21 +191,12 @@ function launchStep(
   if (layer.hasContents) {
     const diffIds = record === undefined ? [] : [record.diffId];
     const key = planner.plan(id, directorySource(layer.path, settings), diffIds);
-    return {
-      kind: "layer",
-      role,
-      id,
-      createdBy,
-      key,
-      previous: diffIds,
-      buildContext: "creating layer",
-      addContext: "",
-    };
+    return { kind: "layer", role, id, createdBy, key, previous: diffIds, errorContext: "creating layer" };
   }
   if (layer.cache) return fault(role, "EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`);
   if (record === undefined)
     return fault(role, "EXPORT_PLAN_REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
-  return { kind: "reuse", role, id, createdBy, diffId: record.diffId, addContext: `reusing layer: '${id}'` };
+  return { kind: "reuse", role, id, createdBy, diffId: record.diffId, errorContext: `reusing layer: '${id}'` };
 }
 
 function fault(role: FaultStep["role"], code: FaultCode, message: string): FaultStep {
@@ -240,8 +229,7 @@ export function* launchSbomSteps(inputs: PlanInputs, planner: LayerPlanner): Gen
     createdBy: CREATED_BY_SBOM,
     key: planner.plan(id, layersDirectorySource(settings, "sbom", "launch"), diffIds),
     previous: diffIds,
-    buildContext: "creating layer",
-    addContext: `exporting layer '${id}'`,
+    errorContext: "creating layer",
   };
 }
 
@@ -254,8 +242,7 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, planne
     createdBy: CREATED_BY_LAUNCHER,
     key: planner.plan(launcher, { kind: "launcher", path: toByteString(settings.launcherPath) }, [previous.launcher]),
     previous: [previous.launcher],
-    buildContext: "creating launcher layers",
-    addContext: "exporting launcher configLayer",
+    errorContext: "creating launcher layers",
   };
   const config = LAYER_IDS.config;
   yield {
@@ -265,16 +252,15 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, planne
     createdBy: CREATED_BY_CONFIG,
     key: planner.plan(config, layersDirectorySource(settings, "config"), [previous.config]),
     previous: [previous.config],
-    buildContext: "creating layer ''",
-    addContext: "exporting config layer",
+    errorContext: "creating layer ''",
   };
   const types = (build.processes ?? []).map(({ type }) => type);
   if (types.length > 0) yield processTypesStep(types, previous.processTypes, planner);
 }
 
 function processTypesStep(types: readonly string[], previous: string, planner: LayerPlanner): AppStep {
-  const buildContext = "creating layer ''";
-  const fault = processTypesFault(types, buildContext);
+  const errorContext = "creating layer ''";
+  const fault = processTypesFault(types, errorContext);
   if (fault !== undefined) return { kind: "fault", role: undefined, fault };
   const id = LAYER_IDS.processTypes;
   return {
@@ -284,7 +270,6 @@ function processTypesStep(types: readonly string[], previous: string, planner: L
     createdBy: CREATED_BY_PROCESS_TYPES,
     key: planner.plan(id, { kind: "process-types", types: types.map(toByteString) }, [previous]),
     previous: [previous],
-    buildContext,
-    addContext: `exporting layer '${id}'`,
+    errorContext,
   };
 }

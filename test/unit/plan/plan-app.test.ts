@@ -62,20 +62,27 @@ describe("planApp", () => {
   });
 
   it("compares extension layers with the previous image's unrecorded layers", () => {
-    const [base, top, extension, app, launch] = ["a", "b", "c", "d", "e"].map(diffIdOfDigit);
-    const previousDiffIds = [base, top, extension, app, launch].filter((diffId) => diffId !== undefined);
+    const recorded = {
+      app: [diffIdOfDigit("1")],
+      sbom: diffIdOfDigit("2"),
+      config: diffIdOfDigit("3"),
+      launcher: diffIdOfDigit("4"),
+      processTypes: diffIdOfDigit("5"),
+    };
+    const [extension, jdk, top] = [diffIdOfDigit("6"), diffIdOfDigit("7"), diffIdOfDigit("8")];
+    // A run image may have the same empty layer at its top and below.
+    const previousDiffIds = [top, A, top, extension, jdk, ...Object.values(recorded).flat()];
     const { previous } = planInputs();
-    const runImage = { ...previous.runImage, topLayer: top ?? "" };
-    const buildpacks = [record("y", { jdk: launch ?? "" })];
+    const runImage = { ...previous.runImage, topLayer: top };
     const source = { index: 2, createdBy: "", path: "/e", digest: A as Digest };
-    const known = { ...previous, runImage, app: [app ?? ""], buildpacks };
+    const known = { ...previous, ...recorded, runImage, buildpacks: [record("y", { jdk })] };
     const { steps, layers } = planApp(planInputs({ extensions: [source], previousDiffIds, previous: known }));
     expect(layers[0]).toMatchObject({ source: { kind: "extension" }, expected: [extension] });
     expect(steps[0]).toMatchObject({ previous: [] });
   });
 
   it("plans extension layers before all others, each separately", () => {
-    const blob = { path: "/e/blobs/sha256/x", digest: A as Digest };
+    const blob = { path: "/\u00c3\u00a9/blobs/sha256/x", digest: A as Digest };
     const extensions = [
       { ...blob, index: 2, createdBy: "Layer: 'RUN a', Created by extension: x/ext" },
       { ...blob, index: 5, createdBy: "who knows" },
@@ -90,7 +97,7 @@ describe("planApp", () => {
       role: { kind: "extension" },
       createdBy: "Layer: 'RUN a', Created by extension: x/ext",
       previous: [],
-      buildContext: "failed to create layer from tar path /e/blobs/sha256/x",
+      errorContext: "failed to create layer from tar path /é/blobs/sha256/x",
     });
     expect(layers.slice(0, 2)).toMatchObject([
       { source: { kind: "extension", index: 2, ...blob }, order: 0, expected: [], consumers: 1 },
@@ -142,13 +149,26 @@ describe("planApp", () => {
       "Buildpacks Launcher Config",
       "Buildpacks Process Types",
     ]);
+    expect(steps.flatMap((step) => (step.kind === "layer" ? [step.errorContext] : []))).toEqual([
+      ...["creating layer", "creating layer", "creating layer"],
+      ...["exporting app layers: creating app layers", "exporting app layers: creating app layers"],
+      "creating launcher layers",
+      ...["creating layer ''", "creating layer ''"],
+    ]);
   });
 
   it("encodes paths and patterns as byte strings", () => {
-    const { layers } = planApp(planInputs({ build: { slices: [{ paths: ["é"] }], processes: [process("wö")] } }));
-    const sources = layers.map(({ source }) => source);
-    expect(sources).toContainEqual(expect.objectContaining({ kind: "app-slice", slices: [["\u00c3\u00a9"]] }));
-    expect(sources).toContainEqual({ kind: "process-types", types: ["w\u00c3\u00b6"] });
+    const build = { slices: [{ paths: ["é"] }], processes: [process("wö"), process("a")] };
+    const { settings } = planInputs();
+    const paths = { appDir: "/é/app", layersDir: "/é/layers", launcherPath: "/é/launcher" };
+    const { layers } = planApp(planInputs({ build, settings: { ...settings, ...paths } }));
+    const [e, appDir] = ["\u00c3\u00a9", "/\u00c3\u00a9/app"];
+    expect(layers.slice(0, 4).map(({ source }) => source)).toEqual([
+      { kind: "launcher", path: `/${e}/launcher` },
+      { kind: "directory", path: `/${e}/layers/config`, uid: 1, gid: 2 },
+      { kind: "process-types", types: ["w\u00c3\u00b6", "a"] },
+      { kind: "app-slice", appDir, slices: [[e]], index: 0, uid: 1, gid: 2 },
+    ]);
   });
 
   it("has no SBOM layer below API 0.8", () => {
@@ -192,30 +212,44 @@ describe("planApp", () => {
       ...inputs,
       previous: { ...inputs.previous, buildpacks: [record("b", { l: A })] },
     });
-    expect(steps[1]).toMatchObject({ kind: "reuse", diffId: A, addContext: "reusing layer: 'b:l'" });
+    expect(steps[1]).toMatchObject({ kind: "reuse", diffId: A, errorContext: "reusing layer: 'b:l'" });
     expect(layers.map(({ key }) => key)).not.toContain("directory:/layers/b/l");
   });
 
   it.each([
     [
       "a cached launch layer without contents",
-      buildpack("b", layer("b", "l", { launch: true, cache: true, hasContents: false })),
-      "layer 'b:l' is cache=true but has no contents",
+      buildpack("b", layer("b", "known", { launch: true, cache: true, hasContents: false })),
+      { code: "EXPORT_PLAN_CONTENTS", message: "layer 'b:known' is cache=true but has no contents" },
     ],
     [
       "nothing to reuse",
       buildpack("b", layer("b", "l", { launch: true, hasContents: false })),
-      "cannot reuse 'b:l', previous image has no metadata for layer 'b:l'",
+      {
+        code: "EXPORT_PLAN_REUSE",
+        message: "cannot reuse 'b:l', previous image has no metadata for layer 'b:l'",
+      },
     ],
     [
       "malformed layers",
       buildpack("b", layer("b", "l", { malformed: "why" }), layer("b", "m", { malformed: "so" })),
-      "failed to parse metadata for layers '[b:l b:m]'",
+      {
+        code: "EXPORT_PLAN_MALFORMED",
+        message: "failed to parse metadata for layers '[b:l b:m]'",
+        hint: "why; so",
+      },
     ],
-  ])("ends the plan at %s", (_, bad, message) => {
+    [
+      "a directory that cannot be read",
+      { ...buildpack("b"), unreadable: new Fault("EXPORT_INPUT_READ", "open /layers/b: permission denied") },
+      { code: "EXPORT_INPUT_READ", message: "open /layers/b: permission denied" },
+    ],
+  ])("ends the plan at %s", (_, bad, fault) => {
     const good = buildpack("a", layer("a", "l", { launch: true }));
-    const { steps, layers } = planApp(planInputs({ buildpacks: [good, bad] }));
-    expect(steps.map(word)).toEqual(["a", "a:l <directory:/layers/a/l>", "b", message]);
+    const previous = { ...planInputs().previous, buildpacks: [record("b", { known: A })] };
+    const { steps, layers } = planApp(planInputs({ buildpacks: [good, bad, good], previous }));
+    expect(steps.map(word)).toEqual(["a", "a:l <directory:/layers/a/l>", "b", fault.message]);
+    expect(steps.at(-1)).toMatchObject({ fault });
     expect(layers.map(({ id }) => id)).toEqual(["a:l"]);
   });
 
@@ -247,13 +281,17 @@ describe("planApp", () => {
           layer("b", "cached", { cache: true }),
           layer("b", "launched", { launch: true }),
         ),
+        // Its layer is the directory of the cache's SBOMs.
+        buildpack("sbom", layer("sbom", "cache", { launch: true })),
       ],
+      hasCacheSbom: true,
     };
     const consumers = (cache: PlannedCache | undefined) =>
       planApp(planInputs({ ...inputs, cache })).layers.map(({ id, consumers }) => [id, consumers]);
-    expect(consumers({ kind: "image" }).slice(0, 2)).toEqual([
+    expect(consumers({ kind: "image" }).slice(0, 3)).toEqual([
       ["b:both", 2],
       ["b:launched", 1],
+      ["sbom:cache", 2],
     ]);
     expect(consumers(undefined)[0]).toEqual(["b:both", 1]);
   });

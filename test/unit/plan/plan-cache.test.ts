@@ -36,7 +36,7 @@ describe("planCache", () => {
         key: "directory:/layers/x_java/jdk",
         previous: "",
         createdBy: "Layer: 'jdk', Created by buildpack: x/java@1.0",
-        buildContext: "creating layer 'x/java:jdk'",
+        errorContext: "creating layer 'x/java:jdk'",
       }),
       expect.objectContaining({ id: "x/java:m2", key: "directory:/layers/x_java/m2", previous: A }),
       expect.objectContaining({
@@ -44,7 +44,7 @@ describe("planCache", () => {
         key: "directory:/layers/sbom/cache",
         previous: "old",
         createdBy: "Software Bill-of-Materials",
-        buildContext: "creating layer 'buildpacksio/lifecycle:cache.sbom', path: '/layers/sbom/cache'",
+        errorContext: "creating layer 'buildpacksio/lifecycle:cache.sbom', path: '/layers/sbom/cache'",
       }),
     ]);
     expect(app.layers.map(({ key }) => key)).toContain("directory:/layers/x_java/jdk");
