@@ -27,12 +27,7 @@ const buildpackRecord = table({
   version: text,
   layers: mapOf(layerRecord).optional(),
   store: table({ metadata: freeTable }).optional(),
-}).transform(({ key, version, layers = new Map(), store }) => ({
-  key,
-  version,
-  layers,
-  ...(store === undefined ? {} : { store }),
-}));
+}).transform(({ key, version, layers = new Map(), store }) => ({ key, version, layers, store }));
 
 const metadataSchema = table({
   app: z.array(table({ sha: text })).default([]),

@@ -32,7 +32,7 @@ export interface BuildpackRecord {
   readonly version: string;
   readonly layers: ReadonlyMap<string, LayerRecord>;
   /** The buildpack's store.toml; absent if there is none. `metadata` is null if the file has no such table. */
-  readonly store?: { readonly metadata: FreeValue };
+  readonly store?: { readonly metadata: FreeValue } | undefined;
 }
 
 export interface RunImageNames {

@@ -42,12 +42,7 @@ function buildpackRecords(steps: readonly AppStep[], diffIdOf: (step: LayerSteps
     if (step.kind === "buildpack") {
       const { buildpack, store } = step.layers;
       layers = new Map();
-      records.push({
-        key: buildpack.id,
-        version: buildpack.version,
-        layers,
-        ...(store === undefined ? {} : { store }),
-      });
+      records.push({ key: buildpack.id, version: buildpack.version, layers, store });
     } else if (isLayerStep(step) && step.role.kind === "launch") {
       layers.set(step.role.layer.name, layerRecord(step.role.layer, diffIdOf(step)));
     }
