@@ -40,7 +40,7 @@ export function checkImage(
   };
   const config = parseImageConfig(image.configBytes, name);
   const diffIds = config.rootfs.diff_ids;
-  const entries = config.history.filter((entry) => !entry.empty_layer).length;
+  const entries = config.history.length;
   if (image.layers.length !== diffIds.length || entries !== diffIds.length)
     refuse(`it has ${image.layers.length} layers, ${diffIds.length} diffIDs and ${entries} history entries for them`);
   const baseLayers = base?.layers ?? [];

@@ -97,15 +97,15 @@ describe("buildAppImage", () => {
     const run = base(
       {},
       {
-        config: { mediaType: DOCKER_CONFIG, size: 1, digest: DIGEST, data: "e30=", annotations: { c: "1" } },
+        config: { mediaType: "its own", size: 1, digest: DIGEST, data: "b2xk", annotations: { c: "1" } },
         annotations: { b: "1", a: "1" },
         artifactType: "t",
       },
     );
     const image = buildAppImage(run, EMPTY, [], { a: "2" });
-    const data = Buffer.from(image.configBytes).toString("base64");
     const written = Buffer.from(image.manifestBytes).toString();
-    expect(written).toContain(`"data":"${data}","annotations":{"c":"1"}}`);
+    expect(written).toContain(`"config":{"mediaType":"its own","size":2,"digest":"${digestOf(EMPTY)}",`);
+    expect(written).toContain(`"data":"${EMPTY.toString("base64")}","annotations":{"c":"1"}}`);
     expect(written).toMatch(/"annotations":\{"a":"2","b":"1"\},"artifactType":"t"\}$/);
   });
 
@@ -148,7 +148,7 @@ it("dates an image by SOURCE_DATE_EPOCH, also if that is 0", () => {
 });
 
 it("finds the run image's top layer, if there is one", () => {
-  expect(runImageTopLayer(base().config)).toBe(OLD);
+  expect(runImageTopLayer(base({ rootfs: { diff_ids: [OLD, NEW] } }).config)).toBe(NEW);
   const empty = emptyImageConfig({ os: "linux", architecture: "" });
   expect(thrownBy(() => runImageTopLayer(empty))).toMatchObject({ message: "image has no layers" });
 });

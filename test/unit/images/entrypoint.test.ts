@@ -28,13 +28,17 @@ describe("chooseEntrypoint", () => {
     expect(logger.lines).toEqual([line]);
   });
 
-  it.each([[null], [[WEB]]])("refuses a type that is not among %o", (processes) => {
+  it.each([
+    ["no types", null, "Leave out -process-type (CNB_PROCESS_TYPE): the build has no process types."],
+    ["others", [WEB], "Give one of the known process types with -process-type (CNB_PROCESS_TYPE): web."],
+  ])("refuses a type if there are %s", (_, processes, hint) => {
     const error = thrownBy(() =>
       chooseEntrypoint("x", { processes, defaultProcessType: "web" }, new RecordingLogger()),
     );
     expect(error).toBeInstanceOf(Fault);
     expect(error).toMatchObject({
       message: "determining entrypoint: tried to set x to default but it doesn't exist",
+      hint,
     });
   });
 });
