@@ -52,6 +52,24 @@ function forbidUnlink(target: string): void {
   applyBuiltinMocks();
 }
 
+/** Records what a crash of the machine would leave: each synced directory with its names, each synced file without. */
+function recordSyncs(): (readonly [path: string, ...names: string[]])[] {
+  const synced: (readonly [string, ...string[]])[] = [];
+  const { open } = promises;
+  vi.spyOn(promises, "open").mockImplementation(async (...args) => {
+    const file = await open(...args);
+    const { sync } = file;
+    const path = String(args[0]);
+    file.sync = async () => {
+      synced.push([path, ...(statSync(path).isDirectory() ? readdirSync(path).sort() : [])]);
+      await sync.call(file);
+    };
+    return file;
+  });
+  applyBuiltinMocks();
+  return synced;
+}
+
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
 
 const WORK = "staging-tandem";
@@ -325,6 +343,30 @@ describe("commit", () => {
   );
 
   const NEXT = { added: { c: "three" }, kept: { b: "two" } };
+
+  test("syncs tars before the metadata that names them, and that before obsolete tars are removed", async () => {
+    const directory = await cacheOfTwo();
+    const committed = join(directory, "committed");
+    const synced = recordSyncs();
+    await writeCache(directory, NEXT);
+    const names = [METADATA_FILE, ...["one", "two", "three"].map(tarName)].sort();
+    const staged = expect.stringMatching(`^${directory}/${WORK}/.*/${METADATA_FILE}$`);
+    expect(synced).toEqual([[staged], [committed, ...names], [committed, ...names]]);
+  });
+
+  test("syncs a directory that replaces the old one before and after it takes its place", async () => {
+    const directory = await cacheOfTwo();
+    const committed = join(directory, "committed");
+    forbidRenameTo(join(committed, METADATA_FILE));
+    const synced = recordSyncs();
+    await writeCache(directory, NEXT);
+    const names = [METADATA_FILE, ...["two", "three"].map(tarName)].sort();
+    const next = expect.stringMatching(`^${directory}/${WORK}/.*/committed$`);
+    expect(synced.slice(-2)).toEqual([
+      [next, ...names],
+      [directory, "committed", "committed-backup", WORK],
+    ]);
+  });
 
   test("succeeds although an obsolete tar cannot be removed, and removes the others", async () => {
     const directory = await cacheOfTwo();
