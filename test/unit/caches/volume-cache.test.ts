@@ -27,16 +27,20 @@ function tarName(text: string): string {
   return `${diffIdOfText(text)}.tar`;
 }
 
-const refusal = (syscall: string) => Object.assign(new Error("EPERM"), { code: "EPERM", errno: -1, syscall });
+const refusal = (syscall: string, code = "EPERM") => Object.assign(new Error(code), { code, errno: -1, syscall });
 
 /** Refuses as many renames to a target as it is given times. */
 function forbidRenameTo(...targets: string[]): void {
+  refuseRenames("EPERM", targets);
+}
+
+function refuseRenames(code: string, targets: string[]): void {
   const { rename } = promises;
   vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
     const next = targets.indexOf(String(to));
     if (next >= 0) {
       targets.splice(next, 1);
-      throw refusal("rename");
+      throw refusal("rename", code);
     }
     await rename(from, to);
   });
@@ -378,13 +382,23 @@ describe("commit", () => {
     expect([...tars].sort()).toEqual([one, tarName("three")].sort());
   });
 
-  test("replaces the directory if the metadata in it cannot be replaced", async () => {
+  test.each(["EPERM", "EACCES"])("replaces the directory if replacing the metadata fails with %s", async (code) => {
     const directory = await cacheOfTwo();
-    forbidRenameTo(join(directory, "committed", METADATA_FILE));
-    await writeCache(directory, NEXT);
+    refuseRenames(code, [join(directory, "committed", METADATA_FILE)]);
+    // One tar has replaced the old one by then.
+    await writeCache(directory, { added: { a: "one", c: "three" }, kept: { b: "two" } });
     expect(readdirSync(directory)).toEqual(["committed"]);
     expect(readCommitted(directory)).toMatchObject({ flaws: [] });
-    expect([...readCommitted(directory).tars].sort()).toEqual([tarName("two"), tarName("three")].sort());
+    expect([...readCommitted(directory).tars].sort()).toEqual(["one", "two", "three"].map(tarName).sort());
+  });
+
+  test("succeeds although the directory that it replaced cannot be removed", async () => {
+    const directory = await cacheOfTwo();
+    forbidRenameTo(join(directory, "committed", METADATA_FILE));
+    forbidUnlink(join(directory, "committed-backup", tarName("one")));
+    await writeCache(directory, NEXT);
+    expect(readCommitted(directory)).toMatchObject({ flaws: [] });
+    expect(readCommitted(directory).metadata).toContain(diffIdOfText("three"));
   });
 
   test("leaves the old cache without added tars if the directory cannot be replaced either", async () => {

@@ -142,6 +142,13 @@ describe("a previous image is not reused", () => {
     expect(appImageDamage(existing(names, text), BASE)).toBeUndefined();
   });
 
+  test("not for layers with the contents of run image layers, unless its config lists them once", () => {
+    const run = { topLayer: diffId("stack"), reference: RUN };
+    const ofRun = JSON.stringify({ app: [sha("os"), sha("stack")], runImage: run });
+    expect(appImageDamage(existing(["os", "stack", "os", "stack"], ofRun), BASE)).toBeUndefined();
+    expect(appImageDamage(existing(["os", "stack", "os"], ofRun), BASE)).toMatch(/below those of its run image$/);
+  });
+
   test.each<[string, readonly string[], RegExp]>([
     [
       "when its config lacks a layer",
@@ -180,15 +187,23 @@ describe("a previous image is not reused", () => {
 
   test("when its diffIDs are shifted below its history", () => {
     const other = { ...existing(["another"]), name: "run", reference: "registry.example/run@sha256:2" };
-    const image = (names: readonly string[]) => {
+    const history = whole.map((name) => entry(name === "launcher" ? "Buildpacks Application Launcher" : ""));
+    const image = (names: readonly string[], listed = history) => {
       const { config, ...rest } = existing(names, label);
-      const history = whole.map((name) => entry(name === "launcher" ? "Buildpacks Application Launcher" : ""));
-      return { ...rest, config: { ...config, history } };
+      return { ...rest, config: { ...config, history: listed } };
     };
+    const shifted = ["stack", "jdk", "app", "launcher", "os"];
+    const moved = "its history has 'Buildpacks Application Launcher' at another place than its config";
     expect(appImageDamage(image(whole), other)).toBeUndefined();
-    expect(appImageDamage(image(["stack", "jdk", "app", "launcher", "os"]), other)).toBe(
-      "its history has 'Buildpacks Application Launcher' at another place than its config",
-    );
+    expect(appImageDamage(image(shifted), other)).toBe(moved);
+    const [, , , , launcher = entry()] = history;
+    // The layer right above the run image's.
+    expect(appImageDamage(image(whole, [entry(), entry(), launcher, entry(), launcher]), other)).toBe(moved);
+    // The run image may be an app image itself.
+    expect(appImageDamage(image(whole, history.with(1, launcher)), other)).toBeUndefined();
+    expect(appImageDamage(image(whole, [{ ...launcher, empty_layer: true }, ...history]), other)).toBeUndefined();
+    // Without an entry for each layer, none says which layer it is about.
+    expect(appImageDamage(image(shifted, history.slice(1)), other)).toBeUndefined();
   });
 
   test("when it has more diffIDs than layers", () => {
@@ -221,6 +236,7 @@ describe("a cache image", () => {
   test.each([
     ["without a layer of its label", cache(["jdk", "maven"])],
     ["with another layer", cache(["jdk", "maven", "x"])],
+    ["with one layer more", cache(["jdk", "maven", "sbom", "x"])],
     ["with its layers in another order", cache(["maven", "sbom", "jdk"])],
   ])("%s is damaged", (_what, image) => {
     expect(cacheImageDamage(image)).toBe("its config lists other layers than its label");
