@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { manifestBytes } from "../../../src/oci/manifest.ts";
+import { manifestBytes, parseManifest } from "../../../src/oci/manifest.ts";
 
 const digest = digestOf(Buffer.from("x"));
-const plain = { digest, size: 1, mediaType: "m" };
+const plain = { digest, size: 0, mediaType: "m" };
 
 describe("manifestBytes", () => {
   it("leaves empty members out", () => {
     expect(manifestBytes({ layers: [], config: plain, schemaVersion: 2, annotations: {} }).toString()).toBe(
-      `{"schemaVersion":2,"config":{"mediaType":"m","size":1,"digest":"${digest}"},"layers":[]}`,
+      `{"schemaVersion":2,"config":{"mediaType":"m","size":0,"digest":"${digest}"},"layers":[]}`,
     );
   });
 
-  it("writes everything in the reference's order", () => {
+  it("writes everything in the reference's order, also what it has read", () => {
     const full = {
       artifactType: "a",
       platform: { variant: "v", "os.features": ["f"], "os.version": "1", os: "o", architecture: "c", features: ["g"] },
@@ -29,11 +29,12 @@ describe("manifestBytes", () => {
       mediaType: "mm",
       schemaVersion: 2,
     };
-    expect(manifestBytes(manifest).toString()).toBe(
-      `{"schemaVersion":2,"mediaType":"mm","config":{"mediaType":"m","size":1,"digest":"${digest}"},"layers":[` +
-        `{"mediaType":"m","size":1,"digest":"${digest}","data":"e30=","urls":["https://x/?a\\u0026b"],` +
-        `"annotations":{"a":"2","z":"1"},"platform":{"architecture":"c","os":"o","os.version":"1","os.features":["f"],` +
-        `"variant":"v","features":["g"]},"artifactType":"a"}],"annotations":{"k":"v"},"artifactType":"t"}`,
-    );
+    const written =
+      `{"schemaVersion":2,"mediaType":"mm","config":{"mediaType":"m","size":0,"digest":"${digest}"},"layers":[` +
+      `{"mediaType":"m","size":0,"digest":"${digest}","data":"e30=","urls":["https://x/?a\\u0026b"],` +
+      `"annotations":{"a":"2","z":"1"},"platform":{"architecture":"c","os":"o","os.version":"1","os.features":["f"],` +
+      `"variant":"v","features":["g"]},"artifactType":"a"}],"annotations":{"k":"v"},"artifactType":"t"}`;
+    expect(manifestBytes(manifest).toString()).toBe(written);
+    expect(manifestBytes(parseManifest(Buffer.from(written))).toString()).toBe(written);
   });
 });

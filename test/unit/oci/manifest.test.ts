@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { isDistributable, OCI_LAYER_ZSTD } from "../../../src/oci/descriptor.ts";
 import { manifestBytes, ownPlatform, parseIndex, parseManifest, selectManifest } from "../../../src/oci/manifest.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
@@ -57,6 +58,13 @@ describe("selectManifest", () => {
   ])("%j", (platform, size) => {
     expect(selectManifest(index, platform)?.size).toBe(size);
   });
+});
+
+test.each([
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+  ...["", "+gzip", "+zstd"].map((suffix) => `application/vnd.oci.image.layer.nondistributable.v1.tar${suffix}`),
+])("layers of type %s may not be distributed", (mediaType) => {
+  expect([mediaType, OCI_LAYER_ZSTD].map(isDistributable)).toEqual([false, true]);
 });
 
 test.each([
