@@ -1,6 +1,21 @@
 import { describe, expect, test } from "vitest";
-import { isDistributable, OCI_LAYER_ZSTD } from "../../../src/oci/descriptor.ts";
-import { manifestBytes, ownPlatform, parseIndex, parseManifest, selectManifest } from "../../../src/oci/manifest.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  isDistributable,
+  OCI_INDEX,
+  OCI_LAYER_ZSTD,
+  OCI_MANIFEST,
+} from "../../../src/oci/descriptor.ts";
+import { isSha256 } from "../../../src/oci/digest.ts";
+import {
+  isIndex,
+  manifestBytes,
+  ownPlatform,
+  parseIndex,
+  parseManifest,
+  selectManifest,
+} from "../../../src/oci/manifest.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
@@ -33,6 +48,36 @@ test.each([
   ["another digest", bytes({ schemaVersion: 2, config: { ...DESCRIPTOR, digest: "md5:0" } })],
 ])("refuses a manifest with %s", (_name, document) => {
   expect(thrownBy(() => parseManifest(document))).toMatchObject({ code: "EXPORT_IMAGE_MANIFEST" });
+});
+
+test.each([
+  ["sent as one", OCI_INDEX, {}],
+  ["sent as Docker's", DOCKER_MANIFEST_LIST, {}],
+  ["with its media type", "text/plain", { mediaType: OCI_INDEX }],
+  ["with manifests and no layers", "", { manifests: [] }],
+])("a document %s is an index", (_what, sentAs, document) => {
+  expect(isIndex(sentAs, bytes(document))).toBe(true);
+});
+
+test.each([
+  ["sent as a manifest", OCI_MANIFEST, { manifests: [] }],
+  ["sent as Docker's manifest", DOCKER_MANIFEST, { manifests: [] }],
+  ["with a manifest's media type", "text/plain", { mediaType: OCI_MANIFEST, manifests: [] }],
+  ["with layers", "", { manifests: [], layers: [] }],
+  ["that is no object", "", []],
+])("a document %s is not an index", (_what, sentAs, document) => {
+  expect(isIndex(sentAs, bytes(document))).toBe(false);
+});
+
+test.each([
+  ["another algorithm", DIGEST.replace("256", "512")],
+  ["upper-case digits", DIGEST.replaceAll("a", "A")],
+  ["a digit too few", DIGEST.slice(0, -1)],
+  ["a digit too many", `${DIGEST}a`],
+  ["a path after it", `${DIGEST}/../x`],
+  ["a text before it", `x${DIGEST}`],
+])("a digest does not have %s", (_what, text) => {
+  expect([DIGEST, text].map(isSha256)).toEqual([true, false]);
 });
 
 describe("selectManifest", () => {
