@@ -242,6 +242,23 @@ describe("while a cache is open", () => {
     expect(await rejectionOf(commit)).toMatchObject(inUse(directory));
     expect(readCommitted(directory).metadata).toBe(metadata);
   });
+
+  test.each(["two", "three"])("it is not committed if another export removes the tar '%s' meanwhile", async (text) => {
+    const directory = await cacheOfTwo();
+    const { metadata } = readCommitted(directory);
+    const added = join(directory, "committed", tarName("three"));
+    const { rename } = promises;
+    vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
+      await rename(from, to);
+      if (to === added) rmSync(join(directory, "committed", tarName(text)));
+    });
+    applyBuiltinMocks();
+    const write = writeCache(directory, { added: { c: "three" }, kept: { b: "two" } });
+    expect(await rejectionOf(write)).toMatchObject(inUse(directory));
+    expect(readCommitted(directory).metadata).toBe(metadata);
+    // The other export may have written a tar of the same name.
+    expect(existsSync(added)).toBe(text === "two");
+  });
 });
 
 test.each(["", "{", "[]", '{"buildpacks": 1}'])("metadata %j counts as empty", async (text) => {
