@@ -67,8 +67,7 @@ export async function readBuildBom(layersDir: string, group: readonly GroupEleme
 
 const command = z
   .unknown()
-  .transform((value, context): readonly string[] | null => {
-    if (value === undefined) return null;
+  .transform((value, context): readonly string[] => {
     if (typeof value === "string") return [value];
     const type = goTypeOf(value);
     // An array of tables has another type in Go.

@@ -15,12 +15,12 @@ const element = (id: string) => ({
 
 test("entries of all buildpacks in group order, attributed to the group's element", async () => {
   const root = tempTree({
-    "x_b/build.toml": "[[bom]]\nname = 'b'\nmetadata = {i = 1, f = 1.0}\nbuildpack = {id = 'forged'}",
+    "x_y_b/build.toml": "[[bom]]\nname = 'b'\nmetadata = {i = 1, f = 1.0}\nbuildpack = {id = 'forged'}",
     "a/build.toml": "[[BOM]]\nName = 'a1'\nversion = 'v'\n[[BOM]]\nname = 'a2'\n[[unmet]]\nname = 'u'",
   });
   const buildpack = { id: "a", version: "1", optional: true, extension: true };
-  expect(await readBuildBom(root, [element("x/b"), element("missing"), element("a")])).toEqual([
-    { name: "b", version: "", metadata: { i: 1n, f: 1 }, buildpack: { ...buildpack, id: "x/b", extension: false } },
+  expect(await readBuildBom(root, [element("x/y/b"), element("missing"), element("a")])).toEqual([
+    { name: "b", version: "", metadata: { i: 1n, f: 1 }, buildpack: { ...buildpack, id: "x/y/b", extension: false } },
     { name: "a1", version: "v", metadata: null, buildpack },
     { name: "a2", version: "", metadata: null, buildpack },
   ]);

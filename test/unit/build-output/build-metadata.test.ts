@@ -49,14 +49,14 @@ test("reads every key of metadata.toml", async () => {
     [[bom]]
     name = "n"
     metadata = {k = "v"}
-    buildpack = {id = "samples/java", version = "0.1.0"}`);
+    buildpack = {id = "samples/java", version = "0.1.0", optional = true}`);
   expect(metadata).toEqual({
     bom: [
       {
         name: "n",
         version: "",
         metadata: { k: "v" },
-        buildpack: { id: "samples/java", version: "0.1.0", optional: false },
+        buildpack: { id: "samples/java", version: "0.1.0", optional: true },
       },
     ],
     buildpacks: [

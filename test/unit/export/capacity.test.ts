@@ -45,7 +45,9 @@ test("without limits everything wanted is granted", () => {
 
 test("limits that do not allow one worker now leave no capacity", () => {
   const threads = { limit: 100, used: 98 };
-  expect(() => fitCapacity(WANTED, limits({ threads }))).toThrow("this process may have 100 processes and threads");
+  expect(() => fitCapacity(WANTED, limits({ threads }))).toThrow(
+    "this process may have 100 processes and threads, and the export needs 102",
+  );
   expect(capacityLeft(WANTED, limits({ threads }))).toBeUndefined();
   expect(capacityLeft(WANTED, limits())).toEqual(fitCapacity(WANTED, limits()));
 });

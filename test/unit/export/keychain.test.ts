@@ -4,24 +4,29 @@ import { tempTree } from "../../support/files/temp-tree.ts";
 
 const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-async function isKnown(daemon: boolean): Promise<boolean> {
+const NO_IMAGES = { outputImage: "", additionalTags: [], previousImage: "", buildImage: "", cacheImage: "" };
+const IMAGE = "reg.example/app";
+
+async function isKnown(images: Partial<Parameters<typeof readKeychain>[0]>, others: string[] = []): Promise<boolean> {
   const env = { DOCKER_CONFIG: tempTree({ "config.json": '{"auths":{"reg.example":{"auth":"dTpw"}}}' }) };
-  const names = {
-    outputImage: "reg.example/app",
-    additionalTags: ["/tmp/Upper/case"],
-    previousImage: "",
-    buildImage: "",
-  };
-  const settings = { ...names, cacheImage: "", daemon };
+  const settings = { ...NO_IMAGES, daemon: false, ...images };
   const sources = { env, home: tempTree(), logger };
-  const keychain = await readKeychain(settings, [], sources, new AbortController().signal);
+  const keychain = await readKeychain(settings, others, sources, new AbortController().signal);
   return !keychain.credentialsFor("reg.example").isAnonymous;
 }
 
-test("an invalid image reference does not affect the credentials of others", async () => {
-  expect(await isKnown(false)).toBe(true);
+test.each([
+  { outputImage: IMAGE },
+  { additionalTags: ["/tmp/Upper/case", IMAGE] },
+  { previousImage: IMAGE },
+  { buildImage: IMAGE },
+  { cacheImage: IMAGE },
+])("credentials are read for the registry of %o, with a daemon only for the cache image", async (images) => {
+  expect(await isKnown(images)).toBe(true);
+  expect(await isKnown({ ...images, daemon: true })).toBe("cacheImage" in images);
 });
 
-test("with a daemon no credentials are read for the app image", async () => {
-  expect(await isKnown(true)).toBe(false);
+test("credentials are read for the registries of other images", async () => {
+  expect(await isKnown({}, [IMAGE])).toBe(true);
+  expect(await isKnown({})).toBe(false);
 });

@@ -11,6 +11,7 @@ test("lines of early work are printed at its turn, in order and at their levels"
     return 1;
   });
   expect(logger.lines).toEqual([]);
+  expect(outcome.isDone).toBe(true);
   logger.info("before");
   expect(outcome.replay(logger)).toBe(1);
   expect(logger.lines).toEqual(["info before", "warn a", "debug b"]);
@@ -23,6 +24,7 @@ test("a failure is thrown at its turn, after its lines", async () => {
     notes.error("why");
     throw failure;
   });
+  expect(outcome.isDone).toBe(false);
   expect(() => outcome.result()).toThrow(failure);
   expect(logger.lines).toEqual([]);
   expect(() => outcome.replay(logger)).toThrow(failure);

@@ -201,9 +201,9 @@ describe("a previous image is not reused", () => {
     expect(appImageDamage(image(whole, [entry(), entry(), launcher, entry(), launcher]), other)).toBe(moved);
     // The run image may be an app image itself.
     expect(appImageDamage(image(whole, history.with(1, launcher)), other)).toBeUndefined();
-    expect(appImageDamage(image(whole, [{ ...launcher, empty_layer: true }, ...history]), other)).toBeUndefined();
+    expect(appImageDamage(image(shifted, [{ ...entry(), empty_layer: true }, ...history]), other)).toBe(moved);
     // Without an entry for each layer, none says which layer it is about.
-    expect(appImageDamage(image(shifted, history.slice(1)), other)).toBeUndefined();
+    expect(appImageDamage(image(whole, history.slice(1)), other)).toBeUndefined();
   });
 
   test("when it has more diffIDs than layers", () => {
