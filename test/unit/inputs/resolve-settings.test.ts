@@ -176,6 +176,11 @@ describe("failures", () => {
       `${resolving}writing to multiple registries is unsupported`,
     ],
     [
+      "a bad image before two registries",
+      { args: ["reg.example/app", "other.example/A"] },
+      `${resolving}${bad}other.example/A`,
+    ],
+    [
       "workers",
       { args: ["-workers", "0", "app"] },
       `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number from 1 to 512`,
@@ -207,6 +212,25 @@ describe("failures", () => {
     ],
   ])("%s", async (_name, run, message) => {
     expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
+  });
+
+  test.each([
+    ...["/app", "./app", "../app", "~/app", "reg.example/../app", "reg.example/./app"],
+    ...["reg.example/app/..", "reg.example/app/.:v1", `reg.example/..@sha256:${"0".repeat(64)}`],
+  ])("the path %s is not an image, a tag or a cache image", async (path) => {
+    const hintFor = async (...args: string[]) =>
+      await rejectionOf(resolve({ args }).result).then((error) => Object(error).hint);
+    const output = `The image argument or a tag is ${path}, and that is a path: name an image, or write an OCI layout with -layout and -layout-dir.`;
+    expect(await hintFor(path)).toBe(output);
+    expect(await hintFor("app", path)).toBe(output);
+    expect(await hintFor("-cache-image", path, "app")).toBe(
+      `-cache-image (CNB_CACHE_IMAGE) is ${path}, and that is a path: use -cache-dir (CNB_CACHE_DIR).`,
+    );
+  });
+
+  test("the hint about a path has no password", async () => {
+    const error = await rejectionOf(resolve({ args: ["https://user:secret@reg.example/../app"] }).result);
+    expect(error).toMatchObject({ hint: expect.stringMatching(/^(?!.*secret).* that is a path: /) });
   });
 
   test("the reference's checks run before those of additional flags", async () => {
@@ -251,6 +275,17 @@ test("accepts one registry under two names, and a cache image anywhere", async (
     args: ["-cache-image", "reg.example/cache", "app", "docker.io/x/app", "index.docker.io/yy"],
   });
   expect(settings.additionalTags).toHaveLength(2);
+});
+
+test("names with dots are images, and a layout's image may be a path", async () => {
+  const tags = ["reg.example/.app", "reg.example/app/..x", "reg.example/...", ""];
+  expect((await settingsOf({ args: ["reg.example/app", ...tags] })).additionalTags).toEqual(tags);
+  const layout = { args: ["-layout", "-layout-dir", "/l", "/app"], env: { CNB_EXPERIMENTAL_MODE: "quiet" } };
+  expect(await settingsOf(layout)).toMatchObject({ outputImage: "/app" });
+});
+
+test("an empty CNB_EXEC_ENV is the default", async () => {
+  expect(await settingsOf({ env: { CNB_EXEC_ENV: "" } })).toMatchObject({ execEnv: "production" });
 });
 
 test("a daemon accepts tags of any registry", async () => {
