@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readExtensionLayers } from "../../../src/build-output/extended-image.ts";
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/images/extended-layout.ts";
@@ -76,6 +77,11 @@ describe("an invalid extended image is rejected", () => {
       what: "two manifests in the index",
       spoil: (path: string) => writeIndex(path, [digestOf(Buffer.from("a")), digestOf(Buffer.from("b"))]),
       message: /^expected image index at ".*" to have only 1 manifest; found 2$/,
+    },
+    {
+      what: "an index in the index",
+      spoil: (path: string) => writeIndex(path, [digestOf(Buffer.from("a"))], OCI_INDEX),
+      message: /^unexpected media type for sha256:[0-9a-f]{64}: application\/vnd\.oci\.image\.index\.v1\+json$/,
     },
     {
       what: "a missing manifest",
@@ -152,8 +158,7 @@ describe("an invalid extended image is rejected", () => {
   });
 });
 
-function writeIndex(path: string, digests: readonly string[]): void {
-  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+function writeIndex(path: string, digests: readonly string[], mediaType = OCI_MANIFEST): void {
   const manifests = digests.map((digest) => ({ mediaType, size: 1, digest }));
   writeFileSync(join(path, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
 }

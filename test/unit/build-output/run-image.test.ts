@@ -20,12 +20,13 @@ describe("chooseRunImage", () => {
     ["with default registry and path", "index.docker.io/library/run:latest", second],
     ["by a mirror whose digest is dropped", "reg.example/two", second],
   ])("%s", async (_name, analyzed, expected) => {
-    expect(await chooseRunImage([first, second], analyzed, never)).toBe(expected);
+    const again = { image: "reg.example/one:latest", mirrors: [] };
+    expect(await chooseRunImage([first, second, again], analyzed, never)).toBe(expected);
   });
 
-  test("unparsable names are compared literally", async () => {
-    const odd = { image: "NOT A NAME", mirrors: [] };
-    expect(await chooseRunImage([first, odd], "NOT A NAME", never)).toBe(odd);
+  test.each(["NOT A NAME", "run@x"])("the unparsable name %s is compared literally", async (name) => {
+    const odd = ["NEITHER", "run@y", name].map((image) => ({ image, mirrors: [] }));
+    expect(await chooseRunImage([first, ...odd], name, never)).toBe(odd.at(-1));
   });
 
   test("an empty list yields no names, whatever was analyzed", async () => {
