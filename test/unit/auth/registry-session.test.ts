@@ -85,6 +85,15 @@ test("keeps the current scheme if the registry offers both", async () => {
   expect(headers().at(-1)).toBe("/v2/a/manifests/b Bearer the-token");
 });
 
+test("a 403 that offers another scheme is final", async () => {
+  const { send, headers } = await open((request) => {
+    if (isPing(request)) return asking(request.headers.host, 'Bearer realm="HOST/token"');
+    return { status: 403, body: "", headers: { "www-authenticate": "Basic" } };
+  });
+  expect(await rejectionOf(send())).toMatchObject({ status: 403, code: "EXPORT_REGISTRY_DENIED" });
+  expect(headers().filter((line) => line.startsWith("/v2/a/"))).toEqual(["/v2/a/manifests/b Bearer the-token"]);
+});
+
 test("a second refusal is an error", async () => {
   const { send, headers } = await open((request) => asking(request.headers.host, 'Bearer realm="HOST/token"'));
   expect(await rejectionOf(send())).toMatchObject({ status: 401, code: "EXPORT_REGISTRY_DENIED" });

@@ -14,16 +14,23 @@ const JANE = new Credentials({ username: "jane", password: "s3cret" });
 const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;
 const HOSTS = ["reg.example", "cdn.example"];
 
-/** `https://reg.example` and `https://cdn.example` on one server. @param answer to all but `/v2/` */
-async function open(answer: (request: ReceivedRequest) => ScriptedReply, credentials = JANE) {
+/**
+ * `https://reg.example` and `https://cdn.example` on one server, and `http://cdn.example`, which accepts everything.
+ * @param answer to all but `/v2/`
+ */
+async function open(
+  answer: (request: ReceivedRequest) => ScriptedReply,
+  credentials = JANE,
+  ping: ScriptedReply = { body: "" },
+) {
   const authority = new CertificateAuthority();
   const server = await ScriptedServer.start(
-    (request) => (request.url.pathname === "/v2/" ? { body: "" } : answer(request)),
+    (request) => (request.url.pathname === "/v2/" ? ping : answer(request)),
     authority.issue(...HOSTS),
   );
-  const proxy = await ConnectProxy.start({
-    routes: Object.fromEntries(HOSTS.map((host) => [`${host}:443`, server.host])),
-  });
+  const plain = await ScriptedServer.start(() => ({ body: { token: "t" } }));
+  const routes = Object.fromEntries(HOSTS.map((host) => [`${host}:443`, server.host]));
+  const proxy = await ConnectProxy.start({ routes: { ...routes, "cdn.example:80": plain.host } });
   const http = new Http({
     HTTPS_PROXY: proxy.url,
     HTTP_PROXY: proxy.url,
@@ -31,7 +38,7 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply, credent
   });
   onTestFinished(async () => {
     await http.close();
-    for (const running of [proxy, server]) await running[Symbol.asyncDispose]();
+    for (const running of [proxy, server, plain]) await running[Symbol.asyncDispose]();
   });
   const client = new RegistryClient({ http, registry: "reg.example", isInsecure: false }, () => credentials);
   const get = (method: "GET" | "PATCH" = "GET") =>
@@ -137,6 +144,47 @@ describe("a redirect", () => {
       /SSRF protection: redirect from "reg\.example" to private\/link-local host ".*" denied/,
     );
     expect(proxy.passed.every((line) => line.startsWith("CONNECT"))).toBe(true);
+  });
+});
+
+describe("a redirect of the ping", () => {
+  test("to http does not make the registry one without TLS, which would get credentials in the clear", async () => {
+    const { get, seen } = await open(() => ({ body: "" }), JANE, to("http://cdn.example/v2/"));
+    await get();
+    expect(seen()).toEqual([`reg.example/v2/a/blobs/b ${BASIC}`]);
+  });
+
+  test("to a private address is rejected", async () => {
+    const { get } = await open(() => ({ body: "" }), JANE, to("http://127.0.0.1:9/v2/"));
+    expect(await rejectionOf(get())).toMatchObject({ code: "EXPORT_REGISTRY_REDIRECT" });
+  });
+});
+
+describe("a redirect of the token server", () => {
+  const openAt = (location: string) =>
+    open(
+      ({ url, headers }) =>
+        url.pathname === "/token" && headers.host === "reg.example" ? to(location) : { body: { token: "t" } },
+      JANE,
+      { status: 401, headers: { "www-authenticate": 'Bearer realm="https://reg.example/token"' }, body: "" },
+    );
+
+  test.each([
+    ["https://reg.example/other", BASIC],
+    ["https://cdn.example/token", undefined],
+  ])("to %s is followed with the authorization %s", async (location, authorization) => {
+    const { get, seen } = await openAt(location);
+    await get();
+    expect(seen()).toEqual([
+      `reg.example/token ${BASIC}`,
+      `${location.replace("https://", "")} ${authorization}`,
+      "reg.example/v2/a/blobs/b Bearer t",
+    ]);
+  });
+
+  test.each(["http://cdn.example/token", "https://127.0.0.1:9/token"])("to %s is rejected", async (location) => {
+    const { get } = await openAt(location);
+    expect(await rejectionOf(get())).toMatchObject({ code: "EXPORT_AUTH_REALM" });
   });
 });
 
