@@ -1,10 +1,26 @@
-import { expect, test } from "vitest";
+import { getEventListeners } from "node:events";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { settledWithin, sleep } from "../../../src/concurrency/clock.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 test("a sleep with an aborted signal rejects at once", async () => {
   expect(await rejectionOf(sleep(60_000, AbortSignal.abort("late")))).toBe("late");
+});
+
+test("a sleep leaves neither a timer nor a listener behind, whether it ends or is aborted", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const controller = new AbortController();
+  const { signal } = controller;
+  const ended = sleep(1000, signal);
+  vi.advanceTimersByTime(1000);
+  await ended;
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+  const aborted = rejectionOf(sleep(60_000, signal));
+  controller.abort("stopped");
+  expect(await aborted).toBe("stopped");
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("settledWithin waits for work that fails, and leaves no timer behind", async () => {

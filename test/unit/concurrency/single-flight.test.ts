@@ -36,3 +36,18 @@ test("the work is stopped only when the last caller has left", async () => {
   // A new caller starts a new run instead of joining the stopped one.
   expect(await flights.share("a", async () => "new")).toBe("new");
 });
+
+test("a stopped run that ends late does not keep its successor from being shared", async () => {
+  const flights = new SingleFlight<string, string>();
+  const stop = new AbortController();
+  const [old, next] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+  const left = rejectionOf(flights.share("a", () => old.promise, stop.signal));
+  stop.abort("left");
+  expect(await left).toBe("left");
+  const one = flights.share("a", () => next.promise);
+  old.resolve("late");
+  await old.promise;
+  const two = flights.share("a", async () => "a third run");
+  next.resolve("next");
+  expect(await Promise.all([one, two])).toEqual(["next", "next"]);
+});

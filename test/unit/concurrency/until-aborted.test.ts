@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { untilAborted } from "../../../src/concurrency/abort.ts";
@@ -5,10 +6,11 @@ import { recordUnhandledRejections, rejectionOf } from "../../support/thrown-by.
 
 const STOP = new Error("stopped");
 
-test("settles like the work", async () => {
+test("settles like the work, and leaves no listener behind", async () => {
   const { signal } = new AbortController();
   expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
   expect(await rejectionOf(untilAborted(Promise.reject(STOP), signal))).toBe(STOP);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
 test.each([
