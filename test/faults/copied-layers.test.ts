@@ -78,6 +78,18 @@ test.each([
   expect(scene.target.logger.lines).toEqual([]);
 });
 
+test.each([
+  ["sends the rest of it", undefined],
+  ["knows no ranges", delivered(LAYER, true)],
+])("a copy that breaks off is resumed, from a registry that %s", async (_name, action) => {
+  await using scene = await CopyScene.open();
+  if (action !== undefined) scene.deliver(action);
+  scene.target.fail("PATCH", UPLOADS, { dropAfterBytes: 100_000 });
+  expect(await scene.copy()).toMatchObject({ outcome: "uploaded" });
+  expect(scene.target.server.count("POST", UPLOADS)).toBe(1);
+  expect(scene.source.requests.at(-1)?.headers.range).toBe("bytes=100000-");
+});
+
 test("a missing blob is reported for the registry it is missing from, and does not affect uploads to the other", async () => {
   await using scene = await CopyScene.open();
   scene.deliver({ answer: { status: 404 } });
