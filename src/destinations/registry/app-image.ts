@@ -225,7 +225,7 @@ async function checkNames(names: NamesByRepository, signal: AbortSignal): Promis
 
 function savedName({ reference, outcome, error }: TagResult): SavedName {
   const name = reference.original;
-  return { name, failure: outcome === "pushed" || outcome === "unchanged" ? undefined : toFault(error) };
+  return { name, failure: outcome === "pushed" ? undefined : toFault(error) };
 }
 
 type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;

@@ -3,10 +3,10 @@ import type { Connection, RequestOptions } from "./connection.ts";
 import { headManifest, type ManifestLookup, putManifest, type RawManifest } from "./manifests.ts";
 import { withRetries } from "./retries.ts";
 
-/** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
+/** "pushed": the name points to the manifest. "failed": it does not. "incomplete": a blob failed, so no manifest was sent. */
 export interface TagResult {
   readonly reference: Reference;
-  readonly outcome: "pushed" | "unchanged" | "failed" | "incomplete";
+  readonly outcome: "pushed" | "failed" | "incomplete";
   readonly error?: unknown;
 }
 
@@ -40,21 +40,18 @@ export function putTags(
     let known = await lookups.get(reference);
     // The tag may have moved since.
     if (isCurrent(known)) known = undefined;
-    let isSent = false;
     let isOverwrite = false;
     try {
       // If the response to a PUT was lost, the next attempt finds the manifest.
       const push = async () => {
         const found = known ?? (await headManifest(connection, identifier, "push,pull", options));
-        if (isCurrent(found)) return isSent ? "pushed" : "unchanged";
+        if (isCurrent(found)) return;
         isOverwrite = found.kind === "found";
         known = undefined;
-        isSent = true;
         await putManifest(connection, identifier, manifest, options);
-        return "pushed";
       };
-      const outcome = await withRetries(connection, options, `manifest ${identifier}`, push, () => isOverwrite);
-      return { reference, outcome };
+      await withRetries(connection, options, `manifest ${identifier}`, push, () => isOverwrite);
+      return { reference, outcome: "pushed" };
     } catch (error) {
       options.signal?.throwIfAborted();
       return { reference, outcome: "failed", error };
