@@ -228,7 +228,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
     } catch (error) {
       stream?.destroy();
       const isStale = error instanceof HttpError && error.isFirst === false;
-      if (!isStale || signal?.aborted || !["GET", "HEAD"].includes(method)) throw error;
+      if (!isStale || !["GET", "HEAD"].includes(method)) throw error;
     }
   }
 }
