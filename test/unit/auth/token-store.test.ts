@@ -43,6 +43,15 @@ test("a short-lived token is used for four fifths of its lifetime", () =>
     expect(await store.get(SCOPES)).not.toBe(first);
   }));
 
+test("the time that the token server takes counts towards the lifetime of the token", () =>
+  withServer(60, async (_server, store, clock) => {
+    const asked = store.get(SCOPES);
+    clock.ms = 40_000;
+    const first = await asked;
+    clock.ms = 49_000;
+    expect(await store.get(SCOPES)).not.toBe(first);
+  }));
+
 test("concurrent requests share one token", () =>
   withServer(300, async (server, store) => {
     const tokens = await Promise.all(Array.from({ length: 20 }, () => store.get(SCOPES)));

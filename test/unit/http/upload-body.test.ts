@@ -126,6 +126,14 @@ test.each([
   await expect(chunks.next()).rejects.toBe(reason);
 });
 
+test("a body whose request is over is no longer cancelled", async () => {
+  const { caller, body, chunks } = openCancellable(undefined);
+  await chunks.next();
+  body.close();
+  caller.abort(new Error("late"));
+  expect(body.cancelled.aborted).toBe(false);
+});
+
 test("an error of the connection is not the source's", async () => {
   const { body, chunks } = openCancellable(undefined);
   await chunks.next();
