@@ -277,6 +277,16 @@ describe("tags", () => {
     expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
   });
 
+  test("a push whose response was lost is not repeated: a tag that is immutable would refuse it", async () => {
+    const { config, manifest } = testImage([]);
+    await repository.putBytes(config, OPTIONS);
+    fault("PUT", { dropAnswer: true }, /manifests/);
+    const reference = parseReference(`${server.host}/team/app:name`);
+    const lookups = repository.lookUpTags([reference], OPTIONS);
+    expect(await repository.putTags([reference], manifest, OPTIONS, lookups)).toMatchObject([{ outcome: "pushed" }]);
+    expect(server.count("PUT", /manifests/)).toBe(1);
+  });
+
   test("a tag looked up early is not looked up again, unless it seems to need no push", async () => {
     const [old, image] = [testImage([]), testImage([], "arm64")];
     for (const { config } of [old, image]) await repository.putBytes(config, OPTIONS);
