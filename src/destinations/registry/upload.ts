@@ -208,7 +208,6 @@ export class Upload {
       ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] }, onProgress)
       : await this.#commit(target);
     await checkStored(response, digest, () => this.#isThere(digest));
-    this.#options.onBytes?.(size);
   }
 
   async #patch(upload: UploadState, onProgress: OnProgress): Promise<void> {
