@@ -84,6 +84,12 @@ describe("Location", () => {
     expect(hint).toContain(`${scene.server.host} refers to ${elsewhere}: if it should not, `);
   });
 
+  test("of an upload opened with 201 is used: without a mount that is no blob", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("POST", UPLOADS, { change: (reply) => ({ ...reply, status: 201 }) }, 2);
+    await scene.pushWhole();
+  });
+
   test("missing from a PATCH response keeps the previous one", async () => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, without("location"));

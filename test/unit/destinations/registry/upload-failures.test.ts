@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-failures.ts";
+import {
+  classifyFailure,
+  type UploadFailure,
+  UploadFailures,
+} from "../../../../src/destinations/registry/upload-failures.ts";
 import { Fault } from "../../../../src/errors/fault.ts";
 import { responseFault } from "../../../../src/http/faults.ts";
 
@@ -30,4 +34,16 @@ test.each<[string, unknown, fromStart: UploadFailure, resumed: UploadFailure]>([
 ])("%s", (_name, error, fromStart, resumed) => {
   expect(classifyFailure(error, false)).toBe(fromStart);
   expect(classifyFailure(error, true)).toBe(resumed);
+});
+
+test("an upload is restarted four times in a row, and again after progress", () => {
+  const failures = new UploadFailures();
+  const lose = () => {
+    failures.add(answered(404, "BLOB_UPLOAD_UNKNOWN"), { offset: 0, sent: 0, isResumed: false });
+    return failures.last?.mayTryAgain;
+  };
+  const restarts = [true, true, true, true, false];
+  expect(restarts.map(lose)).toEqual(restarts);
+  failures.onProgress();
+  expect(restarts.map(lose)).toEqual(restarts);
 });
