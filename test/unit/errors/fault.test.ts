@@ -9,6 +9,7 @@ import {
   toFault,
   warningOf,
   withContext,
+  withDefaultHint,
 } from "../../../src/errors/fault.ts";
 import { RegistryFault } from "../../../src/http/faults.ts";
 
@@ -42,6 +43,7 @@ test.each([
   ["the stated exit code", deep, 62, 62],
   ["else the cause's", deep, undefined, 3],
   ["else 1", new Error("low"), undefined, 1],
+  ["1 for a fault without one, too", new Fault("EXPORT_REGISTRY_DENIED", "low"), undefined, 1],
 ])("failTo: %s", (_, error, stated, exitCode) => {
   expect(failTo("export", error, stated)).toMatchObject({
     message: `failed to export: ${messageOf(error)}`,
@@ -136,4 +138,10 @@ test("each code's stage is known, its meaning a sentence, its hint in the impera
 test("a system error of another realm, as under Jest, is one", () => {
   const error: unknown = runInNewContext("Object.assign(new Error('no'), { code: 'ENOENT', syscall: 'open' })");
   expect(toFault(error)).toMatchObject({ code: "EXPORT_SYSTEM", message: "no" });
+});
+
+test("a default hint replaces that of the code, but no more specific one", () => {
+  const plain = new Fault("EXPORT_INPUT_REFERENCE", "could not parse");
+  expect(withDefaultHint(plain, "Do so.")).toMatchObject({ code: plain.code, message: plain.message, hint: "Do so." });
+  expect(withDefaultHint(deep, "Do so.")).toBe(deep);
 });
