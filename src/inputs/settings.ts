@@ -94,6 +94,7 @@ export function checkSettings(settings: ReferenceSettings, words: SettingsWords,
   if (!hasCache) logger.warn(NO_CACHE);
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
   checkReferences(settings, words);
+  checkDaemonNames(settings);
   checkSameRegistry(settings);
   if (parallel && !hasCache) logger.warn(words.ineffectiveParallel);
 }
@@ -103,6 +104,7 @@ function checkReferences(settings: ReferenceSettings, words: SettingsWords): voi
   const path = settings.layout ? undefined : destinationsOf(settings).find(isPath);
   if (path !== undefined) throw pathGiven("The image argument or a tag", path, OUTPUT_PATH);
   if (isPath(cacheImage)) throw pathGiven("-cache-image (CNB_CACHE_IMAGE)", cacheImage, CACHE_PATH);
+  if (settings.additionalTags.includes("")) throw argumentFault("an additional image name is empty", NAME_EVERY_IMAGE);
   for (const image of destinationsOf(settings)) checkReference("the image argument or a tag", image);
   checkReference("-previous-image (CNB_PREVIOUS_IMAGE)", previousImage);
   checkReference("CNB_BUILD_IMAGE", buildImage);
@@ -110,6 +112,7 @@ function checkReferences(settings: ReferenceSettings, words: SettingsWords): voi
   checkReference("-cache-image (CNB_CACHE_IMAGE)", cacheImage);
 }
 
+const NAME_EVERY_IMAGE = "Leave the name out, or set the variable that it comes from.";
 const OUTPUT_PATH = "name an image, or write an OCI layout with -layout and -layout-dir";
 const CACHE_PATH = "use -cache-dir (CNB_CACHE_DIR)";
 
@@ -129,6 +132,14 @@ function checkReference(what: string, image: string): void {
   if (image !== "") parseGivenReference(what, image);
 }
 
+/** Docker's client would refuse them after the load. */
+function checkDaemonNames(settings: ReferenceSettings): void {
+  if (!settings.daemon || settings.layout) return;
+  const digested = destinationsOf(settings).find((image) => parseReference(image).tag === undefined);
+  if (digested !== undefined)
+    throw new Fault("EXPORT_DAEMON_TAG", `refusing to create a tag with a digest reference: ${digested}`);
+}
+
 function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;
   const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));
@@ -139,7 +150,7 @@ function checkSameRegistry(settings: ReferenceSettings): void {
 }
 
 function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): readonly string[] {
-  return [outputImage, ...additionalTags].filter((image) => image !== "");
+  return [outputImage, ...additionalTags];
 }
 
 export const NO_CACHE = "No cached data will be used, no cache specified.";

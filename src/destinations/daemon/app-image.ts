@@ -178,12 +178,8 @@ export class DaemonApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      // The image is loaded under the first name, so a digest there fails the load and not a tag.
-      const [first] = this.#references;
-      const failure =
-        first?.tag === undefined ? new Fault("EXPORT_DAEMON_TAG", error.message, { cause: error }) : error;
       // Names as typed, which is how the log shows them (docs/compatibility.md#daemon-failures-by-name).
-      const names = this.#references.map(({ original }) => ({ name: original, failure }));
+      const names = this.#references.map(({ original }) => ({ name: original, failure: error }));
       return { names, ...identify(""), manifestSize };
     }
   }

@@ -41,12 +41,11 @@ function identifierFault(name: string): Fault {
 async function putTag(
   { docker }: DaemonConnection,
   id: string,
-  { tag, repository }: Reference,
+  { identifier, repository }: Reference,
   signal: AbortSignal,
 ): Promise<Fault | undefined> {
   try {
-    if (tag === undefined) throw new Fault("EXPORT_DAEMON_TAG", "refusing to create a tag with a digest reference");
-    const query = { repo: repository.name, tag };
+    const query = { repo: repository.name, tag: identifier };
     await docker.text({ method: "POST", path: `/images/${encodeName(id)}/tag`, query }, signal);
     return undefined;
   } catch (error) {

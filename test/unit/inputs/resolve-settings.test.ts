@@ -6,7 +6,8 @@ import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-const ANALYZED = `[run-image]\nreference = "reg.example/run@sha256:${"a".repeat(64)}"\n`;
+const DIGEST = `sha256:${"a".repeat(64)}`;
+const ANALYZED = `[run-image]\nreference = "reg.example/run@${DIGEST}"\n`;
 const NO_CACHE = "warn No cached data will be used, no cache specified.";
 
 interface Run {
@@ -64,7 +65,7 @@ test("applies the defaults", async () => {
     projectMetadataPath: `${cwd}/layers/project-metadata.toml`,
     reportPath: `${cwd}/layers/report.toml`,
     runPath: "/cnb/run.toml",
-    runImage: `reg.example/run@sha256:${"a".repeat(64)}`,
+    runImage: `reg.example/run@${DIGEST}`,
     stackPath: "/cnb/stack.toml",
     uid: 0,
     outputImage: "reg.example/app",
@@ -166,6 +167,12 @@ describe("failures", () => {
     ["empty reference", { analyzed: "[run-image]\n" }, `${resolving}run image not found in analyzed metadata`],
     ["bad output image", { args: ["A"] }, `${resolving}${bad}A`],
     ["bad tag", { args: ["app", "bb:c:d"] }, `${resolving}${bad}bb:c:d`],
+    ["empty tag", { args: ["app", ""] }, `${resolving}an additional image name is empty`],
+    [
+      "digest in a daemon",
+      { args: ["-daemon", "app:1", `app@${DIGEST}`] },
+      `${resolving}refusing to create a tag with a digest reference: app@${DIGEST}`,
+    ],
     ["bad previous image", { env: { CNB_PREVIOUS_IMAGE: "P" } }, `${resolving}${bad}P`],
     ["bad build image", { env: { CNB_BUILD_IMAGE: "B" } }, `${resolving}${bad}B`],
     ["bad run image", { analyzed: '[run-image]\nreference="R"' }, `${resolving}${bad}R`],
@@ -278,7 +285,7 @@ test("accepts one registry under two names, and a cache image anywhere", async (
 });
 
 test("names with dots are images, and a layout's image may be a path", async () => {
-  const tags = ["reg.example/.app", "reg.example/app/..x", "reg.example/...", ""];
+  const tags = ["reg.example/.app", "reg.example/app/..x", "reg.example/..."];
   expect((await settingsOf({ args: ["reg.example/app", ...tags] })).additionalTags).toEqual(tags);
   const layout = { args: ["-layout", "-layout-dir", "/l", "/app"], env: { CNB_EXPERIMENTAL_MODE: "quiet" } };
   expect(await settingsOf(layout)).toMatchObject({ outputImage: "/app" });
