@@ -38,10 +38,16 @@ function givenSettings(
   };
 }
 
+/** 0001-01-01T00:00:00Z, which counts as unset (imgutil new.go, `IsZero`). */
+const GO_ZERO_TIME = -62_135_596_800n;
+
 function sourceDateEpoch(text: string, isHonored: boolean) {
   if (!isHonored || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
   const seconds = parseGoDecimal(text);
-  return { sourceDateEpoch: seconds, isSourceDateEpochInvalid: seconds === undefined };
+  return {
+    sourceDateEpoch: seconds === GO_ZERO_TIME ? undefined : seconds,
+    isSourceDateEpochInvalid: seconds === undefined,
+  };
 }
 
 function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {

@@ -338,6 +338,7 @@ describe("SOURCE_DATE_EPOCH", () => {
     ["0.9", "1700000000", 1700000000n, false],
     ["0.9", "0", 0n, false],
     ["0.9", "-1", -1n, false],
+    ["0.9", "-62135596800", undefined, false],
     ["0.9", "9223372036854775807", 9223372036854775807n, false],
     ["0.9", "9223372036854775808", undefined, true],
     ["0.9", "tomorrow", undefined, true],
