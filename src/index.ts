@@ -24,18 +24,18 @@ export type { ExportOptions, ImageNames } from "./inputs/parse.ts";
 export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
 
-/** The environment of an export. Omitted members are taken from the process. */
+/** The environment of an export. Omitted and undefined members are taken from the process. */
 export interface ExportEnvironment {
   /** Environment variables: the Platform API, omitted options, credentials and proxies. */
-  readonly env?: Environment;
-  /** Working directory, absolute. */
-  readonly cwd?: string;
+  readonly env?: Environment | undefined;
+  /** Working directory, absolute. Relative paths in options and variables start here. */
+  readonly cwd?: string | undefined;
   /** Home directory, absolute, for docker's configuration. */
-  readonly home?: string;
+  readonly home?: string | undefined;
   /** Receives the log; without it nothing is logged. If it throws, that line is lost and the export goes on. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Stops the export: uploads are cancelled, caches stay unchanged, and the result rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 type EventOf<Kind extends ExportEvent["event"]> = Extract<ExportEvent, { readonly event: Kind }>;
@@ -65,7 +65,8 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 export function exportImages(options: ExportOptions, environment: ExportEnvironment = {}): Export {
   const watchers = new Set<ReadableStreamDefaultController<ExportEvent>>();
   const onEvent = (event: ExportEvent): void => {
-    for (const watcher of watchers) watcher.enqueue(event);
+    // A consumer may change its event.
+    for (const watcher of watchers) watcher.enqueue(structuredClone(event));
   };
   let isOver = false;
   const result = begin(options, environment, onEvent).finally(() => {

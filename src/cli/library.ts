@@ -3,7 +3,7 @@ import type { Fault } from "../errors/fault.ts";
 import { withAbsolutePaths } from "../inputs/flags.ts";
 import { type ExportOptions, parseOptions, usageFault } from "../inputs/parse.ts";
 import { reportingFailures } from "../observe/watch.ts";
-import { temporaryDirectory } from "../process/environment.ts";
+import { absolutePath, type Environment, temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
 import { type ExporterContext, runExporter } from "./exporter.ts";
 
@@ -20,9 +20,23 @@ export async function runExporterWith(
   const parse = async () => {
     if (flaw !== undefined) throw flaw;
     const command = parseOptions(options, env, readMachine(temporaryDirectory(env)));
-    return { ...command, flags: withAbsolutePaths(command.flags, cwd) };
+    const absolute = { ...context, env: withAbsoluteVariables(env, cwd) };
+    return [{ ...command, flags: withAbsolutePaths(command.flags, cwd) }, absolute] as const;
   };
-  await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
+  await runExporter(...(await reportingFailures(undefined, onEvent, parse)), signal);
+}
+
+/** Variables other than those of flags; `SSL_CERT_DIR` is a list. */
+const PATH_VARIABLES = [
+  ...["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CERT_PATH"],
+  ...["GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_FEDERATED_TOKEN_FILE", "SSL_CERT_FILE"],
+];
+
+function withAbsoluteVariables(env: Environment, cwd: string): Environment {
+  const absolute = (path: string | undefined) => path && absolutePath(cwd, path);
+  const paths = PATH_VARIABLES.map((name) => [name, absolute(env[name])] as const);
+  const directories = env.SSL_CERT_DIR?.split(":").map(absolute).join(":");
+  return { ...env, ...Object.fromEntries(paths), SSL_CERT_DIR: directories };
 }
 
 /**

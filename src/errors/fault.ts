@@ -67,8 +67,13 @@ export class Fault extends Error {
 }
 
 export function messageOf(error: unknown): string {
-  // Unlike String(), this also takes an object without a prototype.
-  return Error.isError(error) ? error.message : format("%s", error);
+  try {
+    // Unlike String(), this also takes an object without a prototype.
+    return format("%s", Error.isError(error) ? error.message : error);
+  } catch {
+    // Its own conversion to text throws.
+    return `an unprintable ${typeof error}`;
+  }
 }
 
 export function messageAndHint(error: unknown): string {

@@ -227,7 +227,7 @@ type LibraryKey = { [K in Key]: Table[K] extends { library: true } ? K : never }
 type Option<K extends Key> = Table[K] extends { check: { words: readonly (infer Word)[] } } ? Word : Value<K>;
 
 /** The library's options that are flags. The keys keep the comments of the table. */
-export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Option<K> };
+export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Option<K> | undefined };
 
 export type Flag = FlagRow & { readonly key: Key; readonly name: string };
 

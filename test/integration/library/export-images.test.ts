@@ -112,6 +112,33 @@ test("resolves relative paths against its own working directory, not the process
   expect(readFileSync(join(root, "report.toml"), "utf8")).toContain(app.digest);
 });
 
+test("resolves relative paths in variables against its own working directory, too", async () => {
+  const { options } = await open();
+  const root = tempTree({ "docker/config.json": "not JSON" });
+  const logger = new RecordingLogger();
+  const env = { ...ENV, DOCKER_CONFIG: "docker", SSL_CERT_DIR: "certificates:/nonexistent" };
+  await exportImages(options, { env, cwd: root, logger }).result;
+  expect(logger.lines.join("\n")).toContain(`${root}/docker/config.json`);
+});
+
+test("takes undefined members of its arguments as omitted", async () => {
+  const { options } = await open();
+  const rest = { cwd: undefined, home: undefined, logger: undefined, signal: undefined };
+  const { app } = await exportImages({ ...options, report: undefined, telemetry: undefined }, { env: ENV, ...rest })
+    .result;
+  expect(app.tags).toEqual(options.images);
+});
+
+test("a consumer that changes its events changes neither the result nor another's events", async () => {
+  const { options } = await open();
+  const exporting = exportImages(options, { env: ENV });
+  const [changed, others] = [collect(exporting), collect(exporting)];
+  for (const event of await changed) Object.assign(event, { tags: [] });
+  const { app } = await exporting.result;
+  expect(app.tags).toEqual(options.images);
+  expect(await others).toContainEqual(app);
+});
+
 test("events that cannot be written are one warning of the logger", async () => {
   const { options } = await open();
   const logger = new RecordingLogger();
@@ -208,11 +235,14 @@ test("an abort rejects with the signal's reason and is not reported as an intern
   expect(spans.find(({ name }) => name === "export")?.attributes).toMatchObject({ "error.type": code });
 });
 
-test("an already aborted signal starts nothing", async () => {
+test.each([
+  ["", "never mind"],
+  [", whose reason cannot be shown,", { toString: thrower }],
+])("an already aborted signal%s starts nothing", async (_, reason) => {
   const { app, options } = await open();
   const before = app.requests.length;
-  const { result } = exportImages(options, { env: ENV, signal: AbortSignal.abort("never mind") });
-  await expect(result).rejects.toBe("never mind");
+  const { result } = exportImages(options, { env: ENV, signal: AbortSignal.abort(reason) });
+  await expect(result).rejects.toBe(reason);
   expect(app.requests).toHaveLength(before);
 });
 
