@@ -65,6 +65,7 @@ function reasonOf(code: string, error: unknown): string {
   if (failure !== undefined) return failure;
   if (isInvalidAuthorization(error)) return 'net/http: invalid header field value for "Authorization"';
   if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
+  if (code === "HPE_INVALID_CONSTANT") return "malformed HTTP response";
   if (code.startsWith("HPE_")) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error).trim()}`;
   return messageOf(error).trim();
 }

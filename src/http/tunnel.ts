@@ -183,13 +183,17 @@ export async function connectThroughSocks(
     if (method === 2 && isGiven) {
       const login = [proxy.username, proxy.password].map((part) => decode(part).subarray(0, 255));
       socket.write(Buffer.concat([Buffer.from([1]), ...login.flatMap((part) => [Buffer.from([part.length]), part])]));
-      if ((await readBytes(socket, 2))[1] !== 0)
-        throw refusal("username/password authentication failed", false, { isGiven, schemes: [] });
+      const [loginVersion, status] = await readBytes(socket, 2);
+      if (loginVersion !== 1) throw refusal("invalid username/password version", false);
+      if (status !== 0) throw refusal("username/password authentication failed", false, { isGiven, schemes: [] });
     } else if (method !== 0) throw refusal("no acceptable authentication methods", false, { isGiven, schemes: [] });
     socket.write(Buffer.concat([Buffer.from([5, 1, 0]), socksAddress(host), Buffer.from([port >> 8, port & 255])]));
-    const [, reply = 1, , type = 1] = await readBytes(socket, 4);
+    const [replyVersion, reply = 1, reserved, type = 0] = await readBytes(socket, 4);
+    if (replyVersion !== 5) throw refusal("unexpected protocol version", false);
     if (reply !== 0) throw refusal(...(SOCKS_REPLIES[reply] ?? [`unknown code: ${reply}`, true]));
-    const addressBytes = SOCKS_ADDRESS_BYTES[type] ?? (await readBytes(socket, 1))[0] ?? 0;
+    if (reserved !== 0) throw refusal("non-zero reserved field", false);
+    const addressBytes = type === 3 ? (await readBytes(socket, 1))[0] : SOCKS_ADDRESS_BYTES[type];
+    if (addressBytes === undefined) throw refusal(`unknown address type ${type}`, false);
     await readBytes(socket, addressBytes + 2);
     return socket;
   });

@@ -490,6 +490,35 @@ describe("a proxy's refusal is an error with a hint", () => {
     });
   });
 
+  test.each<[number[], string]>([
+    [[4, 0, 0, 1], "unexpected protocol version"],
+    [[5, 0, 1, 1], "non-zero reserved field"],
+    [[5, 0, 0, 9], "unknown address type 9"],
+  ])("does not retry a proxy whose SOCKS reply begins with %j", async (reply, flaw) => {
+    const server = await RawServer.start((socket) => {
+      socket.once("data", () => socket.write(Buffer.of(5, 0, ...reply, 0, 0, 0, 0, 0, 0)));
+    });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const url = `socks5://${server.host}`;
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: url }), `https://${NAME}/a`))).toMatchObject({
+      message: `Get "https://${NAME}/a": socks connect tcp ${server.host}->${NAME}:443: ${flaw}`,
+      isTemporary: false,
+    });
+  });
+
+  test.each([
+    ["TLS", Buffer.of(0x15, 3, 1, 0, 2, 2, 0x46)],
+    ["HTTP/2", Buffer.of(0, 0, 0, 4, 0, 0, 0, 0, 0)],
+    ["SSH", Buffer.from("SSH-2.0-OpenSSH_9\r\n")],
+  ])("names a proxy that answers CONNECT in %s", async (_, answer) => {
+    const server = await RawServer.answering(answer);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({
+      message: `Get "https://${NAME}/a": malformed HTTP response`,
+      hint: expect.stringContaining(`Check the proxy ${server.host} and its log: `),
+    });
+  });
+
   test.each([
     ["http", () => ""],
     ["socks5", (host: string) => `socks connect tcp ${host}->${NAME}:443: `],
