@@ -168,7 +168,7 @@ async function readBytes(path: ByteString, openFile: OpenFile): Promise<Uint8Arr
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  const where = lastKey(issue.path.filter((part) => typeof part === "string"));
+  const where = lastKey(issue.path);
   if (issue.code !== "invalid_type") return `${where}${issue.message}`;
   const found = goTypeOf(issue.input);
   if (issue.expected === "object") return `${where}type mismatch: expected table but found ${found}`;

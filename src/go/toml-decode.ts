@@ -80,7 +80,7 @@ function firstInvalidLine(bytes: Uint8Array): number {
   return 1 + lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1")));
 }
 
-function normalizeTable(table: Table, path: readonly string[], depth: number): Table {
+function normalizeTable(table: Table, path: readonly PropertyKey[], depth: number): Table {
   if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
   // Without a prototype, so that `__proto__` is an ordinary key.
   const normalized: Record<string, unknown> = Object.create(null);
@@ -88,18 +88,22 @@ function normalizeTable(table: Table, path: readonly string[], depth: number): T
   return normalized;
 }
 
-function normalize(value: unknown, path: readonly string[], depth: number): unknown {
+function normalize(value: unknown, path: readonly PropertyKey[], depth: number): unknown {
   if (typeof value === "bigint" && !isInt64(value))
     throw new RangeError(`${lastKey(path)}${shortened(value)} is out of range for int64`);
   if (typeof value !== "object" || value === null || value instanceof TomlDate) return value;
-  if (Array.isArray(value)) return value.map((item) => normalize(item, path, depth));
+  if (Array.isArray(value)) return value.map((item, i) => normalize(item, [...path, i], depth));
   // The parser's tables have no prototype, so anything else is a Temporal object; its text ends in `[<zone>]`.
   return isTable(value) ? normalizeTable(value, path, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
 }
 
-/** The prefix of an error of a value; none for the document itself. */
-export function lastKey(path: readonly string[]): string {
-  return path.length === 0 ? "" : `(last key ${goQuote(path.join("."))}): `;
+/**
+ * The prefix of an error of a value; none for the document itself. Numbers are indices from 0: the parser keeps no
+ * lines, which would tell one table of an array from another.
+ */
+export function lastKey(path: readonly PropertyKey[]): string {
+  const key = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+  return path.length === 0 ? "" : `(last key ${goQuote(key.slice(1))}): `;
 }
 
 function shortened(value: bigint): string {

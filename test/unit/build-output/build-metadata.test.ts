@@ -108,7 +108,7 @@ describe("command and args", () => {
   ])("%j is refused", async (line, reason) => {
     const { message } = (await rejectionOf(read(`[[processes]]\n${line}`))) as Error;
     expect(message).toMatch(/^failed to read build metadata file: /);
-    expect(message.endsWith(`: toml: (last key "processes.command"): ${reason}`)).toBe(true);
+    expect(message.endsWith(`: toml: (last key "processes[0].command"): ${reason}`)).toBe(true);
   });
 });
 
