@@ -64,7 +64,7 @@ function isDoomed(prepared: Noted<Preparation>): boolean {
 function untilSaved(app: Promise<void>): Promise<void> {
   return awaitedLater(
     app.catch((cause: unknown) => {
-      throw new Fault("EXPORT_CANCELLED", "the app image was not exported", { cause });
+      throw new Fault("EXPORT_CANCELLED", "the export of the app image failed", { cause });
     }),
   );
 }

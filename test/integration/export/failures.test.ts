@@ -137,9 +137,19 @@ describe("the export of the app image fails", () => {
     app.faults.add({ method: "PUT", target: /app\/manifests/, action: { around: refuse } });
     const run = await scene.export({ flags: ["-parallel"] });
     expect(run.exitCode).toBe(62);
-    expect(run.stderr).toContain("Warning: Failed to export cache: the app image was not exported\n");
+    expect(run.stderr).toContain("Warning: Failed to export cache: the export of the app image failed\n");
     expect(cache.count("PUT", /manifests/)).toBe(0);
     expect(run.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));
+  });
+
+  test("when report.toml cannot be written, although the image was pushed", async () => {
+    const { app, cache, scene } = await scenes();
+    const run = await scene.export({ flags: ["-parallel", "-report", scene.output.layersDir] });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toContain("Warning: Failed to export cache: the export of the app image failed\n");
+    expect(run.stderr).toContain(`open ${scene.output.layersDir}: is a directory\n`);
+    expect(app.manifests.find("app", "latest")).toBeDefined();
+    expect(cache.manifests.find("cache", "latest")).toBeUndefined();
   });
 
   test.for(MODES)("when a file changes during the export, and names it ($flags)", async ({ flags }) => {

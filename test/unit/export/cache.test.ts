@@ -25,7 +25,7 @@ test("a failing shared layer fails the app image, without a warning about the la
   const inputs = planInputs({ buildpacks: [buildpack("bp", shared)], cache: { kind: "image" } });
   // The app image's walk reaches the layer after the cache's.
   const broken = awaitedLater(Promise.reject(new Error("unreadable")));
-  const appSaved = awaitedLater(nextTurn().then(() => Promise.reject(new Error("the app image was not exported"))));
+  const appSaved = awaitedLater(nextTurn().then(() => Promise.reject(new Error("the export of the app image failed"))));
   await exportCache(
     { logger, monitor: new Monitor() } as unknown as ExportContext,
     { inputs, plan: planApp(inputs), layers: { byKey: () => broken } } as unknown as Preparation,
@@ -34,6 +34,6 @@ test("a failing shared layer fails the app image, without a warning about the la
     new AbortController().signal,
   );
   expect(logger.lines.filter((line) => line.startsWith("warn "))).toEqual([
-    "warn Failed to export cache: the app image was not exported",
+    "warn Failed to export cache: the export of the app image failed",
   ]);
 });
