@@ -18,6 +18,12 @@ import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
  */
 export const BLOCK_SIZE = 1 << 20;
 
+/**
+ * Where an export works in a cache directory. The scan of an app directory that contains the cache skips it: its files
+ * change meanwhile, and closing its lock file would release the lock (src/files/owned-directory.ts).
+ */
+export const CACHE_WORK = "staging-tandem";
+
 export interface TarIndexSegment {
   readonly memory: SharedArrayBuffer;
   readonly entryCount: number;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { CACHE_WORK } from "../../workers/protocol.ts";
 import {
   type CacheMetadata,
   cacheMetadataJson,
@@ -20,11 +21,6 @@ import type { DiffID } from "../oci/digest.ts";
 import { type CacheDirectories, commitStaged } from "./cache-commit.ts";
 
 export type HashFile = (path: string) => Promise<DiffID>;
-
-/**
- * Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running.
- */
-const WORK = "staging-tandem";
 
 /**
  * A directory of layer tars, as the reference keeps it (lifecycle cache/volume_cache.go): `committed/<diffID>.tar` and,
@@ -65,7 +61,8 @@ export class VolumeCache {
    */
   static async open(directory: string, hashFile: HashFile): Promise<VolumeCache> {
     await statOf(directory);
-    const work = join(directory, WORK);
+    // Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running.
+    const work = join(directory, CACHE_WORK);
     const owned = await named(`initializing staging directory '${work}'`, async () => claim(work));
     if (owned === undefined) throw inUse(directory);
     const cache = new VolumeCache(directory, owned, hashFile);
@@ -172,7 +169,7 @@ export class VolumeCache {
   }
 
   async close(): Promise<void> {
-    await removeAll(this.stagingDir).catch(() => undefined);
+    for (const path of [this.stagingDir, this.#emptyStaging]) await removeAll(path).catch(() => undefined);
     this.#owned.release();
   }
 
@@ -181,8 +178,10 @@ export class VolumeCache {
       for (const path of this.#owned.contents()) await removeAll(path);
       await makeDirectories(this.stagingDir, "EXPORT_CACHE_DIRECTORY");
     });
-    // Left by a killed phase of the reference.
-    await removeAll(join(this.#directories.directory, "staging")).catch(() => undefined);
+    // Empty, as the reference has it when the app image's layers are made: the app directory may contain the cache.
+    await removeAll(this.#emptyStaging)
+      .then(() => makeDirectories(this.#emptyStaging, "EXPORT_CACHE_DIRECTORY"))
+      .catch(() => undefined);
     await named(`removing backup directory '${this.#directories.backup}'`, async () => {
       const isCut =
         (await namesIn(this.#directories.backup)).length > 0 &&
@@ -194,6 +193,10 @@ export class VolumeCache {
     await named(`creating committed directory '${this.#directories.committed}'`, () =>
       makeDirectories(this.#directories.committed, "EXPORT_CACHE_DIRECTORY"),
     );
+  }
+
+  get #emptyStaging(): string {
+    return join(this.#directories.directory, "staging");
   }
 
   #committed(diffId: DiffID): string {

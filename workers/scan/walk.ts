@@ -4,7 +4,7 @@ import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/
 import { isNotExist, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
-import { changedFault } from "../protocol.ts";
+import { CACHE_WORK, changedFault } from "../protocol.ts";
 import { isDevice, type ScannedEntry } from "./tar-index.ts";
 
 export interface DirectoryNames {
@@ -260,7 +260,8 @@ class OpenDirectory {
   }
 
   takeName(): ByteString | undefined {
-    return this.#names.take();
+    const name = this.#names.take();
+    return name === CACHE_WORK ? this.#names.take() : name;
   }
 
   wait(walked: WalkedPath, name: ByteString): void {

@@ -91,6 +91,20 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(before.tars.map((name) => statSync(join(cacheDir, "committed", name)).ino)).toEqual(inodes);
   });
 
+  test("in the app directory is in the app image without the files in progress", async () => {
+    const { scene, run } = await sceneWithCache(undefined, Scene.open);
+    const inApp = join(scene.output.appDir, "cache");
+    const entries = ["committed", "staging"].map((name) => join(inApp, name));
+    for (const entry of entries) mkdirSync(entry, { recursive: true });
+    await scene.export({ cache: "" });
+    const expected = await verifyImage(scene.appImage);
+    for (const entry of entries) rmSync(entry, { recursive: true });
+    expect(await run(["-cache-dir", inApp, ...flags])).toMatchObject({ exitCode: 0, stderr: "" });
+    expectCache(inApp, 2);
+    const { layers } = await verifyImage(scene.appImage);
+    expect(layers.map(({ diffId }) => diffId)).toEqual(expected.layers.map(({ diffId }) => diffId));
+  });
+
   test.for([
     ["shared", "jdk", { jdk: [2, 1, 1], maven: [1, 0, 0] }],
     ["own", "maven", { jdk: [1, 0, 0], maven: [2, 0, 1] }],

@@ -110,7 +110,7 @@ describe("open", () => {
   test("creates directories for staged and committed tars, with modes according to the umask", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
-    expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
+    expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
     for (const path of [join(directory, "committed"), cache.stagingDir])
       expect(statSync(path).mode & 0o777).toBe(0o777 & ~process.umask());
     expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
@@ -126,7 +126,7 @@ describe("open", () => {
       mkdirSync(join(directory, "committed-backup"));
       writeFileSync(join(directory, "committed-backup", tarName("zero")), "zero");
       const cache = await openCache(directory);
-      expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
+      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
       expect(readdirSync(cache.stagingDir)).toEqual([]);
       await cache.close();
       expect(readdirSync(directory)).toEqual(["committed"]);
@@ -157,7 +157,7 @@ describe("open", () => {
       renameSync(join(directory, "committed"), join(directory, "committed-backup"));
       if (state === "is empty") mkdirSync(join(directory, "committed"));
       const cache = await openCache(directory);
-      expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
+      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
       expect(readCommitted(directory)).toEqual(before);
       expect(await cache.metadata()).toEqual(metadataOf(OLD));
     },
@@ -385,7 +385,7 @@ describe("commit", () => {
     const next = expect.stringMatching(`^${directory}/${WORK}/.*/committed$`);
     expect(synced.slice(-2)).toEqual([
       [next, ...names],
-      [directory, "committed", "committed-backup", WORK],
+      [directory, "committed", "committed-backup", "staging", WORK],
     ]);
   });
 
