@@ -22,7 +22,7 @@ function readOnce(file: number, position: number, into: Buffer): number {
 }
 
 const WRITE_HINTS = {
-  EXPORT_LAYER_SPOOL: "Give a directory with more room, or a faster disk, with -spool-dir.",
+  EXPORT_LAYER_SPOOL: "Give a directory with more room with -spool-dir or TMPDIR.",
   EXPORT_LAYOUT_WRITE: "Make room in that directory, or give another one with -layout-dir.",
 } satisfies Record<SpoolFile["code"], string>;
 
