@@ -21,6 +21,7 @@ export type RequestBody = Uint8Array | StreamedBody;
 export interface StreamedBody {
   /** Total bytes; if undefined, the body is sent chunked. */
   readonly length: number | undefined;
+  /** Called once the request has a connection. */
   readonly open: () => AsyncIterable<Uint8Array>;
 }
 
@@ -44,8 +45,18 @@ export interface RawRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Aborts a request that still waits for its new connection, because another connection is free. */
+const FREED = new Error("another connection is free");
+
+interface StartHook {
+  /** Called when the request has its connection. */
+  readonly onStart?: () => void;
+}
+
 export class Connections {
   readonly #pool: Pool;
+  /** Requests that wait for a new connection, oldest first. */
+  readonly #waiting = new Set<AbortController>();
 
   /**
    * @param open opens a connection to speak HTTP over
@@ -63,7 +74,8 @@ export class Connections {
       // Subtracted from what the server announces, which disables it.
       ...(isKept ? { keepAliveTimeoutThreshold: -FOR_EVER_MS } : {}),
       maxHeaderSize: MAX_HEAD_BYTES,
-      factory: (origin, options) => new LenientClient(origin, options, open),
+      factory: (origin, options) =>
+        new LenientClient(origin, options, open).on("connect", this.#onFree).on("drain", this.#onFree),
     });
   }
 
@@ -72,11 +84,27 @@ export class Connections {
     return pending + queued + running > 0;
   }
 
-  async request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
+  /** @throws FREED if another connection became free before the new one was open: send the request again */
+  async request(options: Dispatcher.RequestOptions, signal: AbortSignal | undefined): Promise<Dispatcher.ResponseData> {
     // undici frees a connection a turn after its response ends. Without the wait, the next request would open another.
     await nextTurn();
-    return await this.#pool.request(options);
+    const waiting = new AbortController();
+    const onStart = () => this.#waiting.delete(waiting);
+    this.#waiting.add(waiting);
+    const request: Dispatcher.RequestOptions & StartHook = {
+      ...options,
+      onStart,
+      signal: AbortSignal.any([waiting.signal, ...(signal ? [signal] : [])]),
+    };
+    return await this.#pool.request(request).finally(onStart);
   }
+
+  /** As in Go, a request takes the first connection that is there: behind a limit of connections, its own may never open. */
+  readonly #onFree = async (): Promise<void> => {
+    await nextTurn();
+    const [oldest] = this.#waiting;
+    if (this.#pool.stats.free > 0) oldest?.abort(FREED);
+  };
 
   destroy(): Promise<void> {
     return this.#pool.destroy();
@@ -135,10 +163,11 @@ class LenientClient extends Client {
     });
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  override dispatch(options: Dispatcher.DispatchOptions & StartHook, handler: Dispatcher.DispatchHandler): boolean {
     let hasResponse = false;
     return super.dispatch(options, {
       onRequestStart: (controller, context) => {
+        options.onStart?.();
         this.#heads?.expect("request");
         handler.onRequestStart?.(controller, context);
       },
@@ -207,30 +236,37 @@ export async function exchangeOver(connections: Connections, request: RawRequest
   const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
   const length = streamed?.length;
   for (;;) {
-    const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
+    const stream = streamed === undefined ? undefined : Readable.from(bytesOf(streamed), READ_AHEAD);
     // The request reports the stream's error; without a listener it would end the process.
     stream?.on("error", () => undefined);
     try {
-      const response = await connections.request({
-        method,
-        path,
-        headers: { ...headers, ...(length === undefined ? {} : { "content-length": String(length) }) },
-        body: stream ?? (body instanceof Uint8Array ? body : null),
-        headersTimeout: headersTimeoutMs,
-        bodyTimeout: bodyTimeoutMs,
-        // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
-        reset: false,
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const response = await connections.request(
+        {
+          method,
+          path,
+          headers: { ...headers, ...(length === undefined ? {} : { "content-length": String(length) }) },
+          body: stream ?? (body instanceof Uint8Array ? body : null),
+          headersTimeout: headersTimeoutMs,
+          bodyTimeout: bodyTimeoutMs,
+          // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
+          reset: false,
+        },
+        signal,
+      );
       // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
       response.body.once("close", () => stream?.destroy());
       return decoded(response, request);
     } catch (error) {
       stream?.destroy();
+      if (error === FREED) continue;
       const isStale = error instanceof HttpError && error.isFirst === false;
       if (!isStale || !["GET", "HEAD"].includes(method)) throw error;
     }
   }
+}
+
+async function* bytesOf(body: StreamedBody): AsyncGenerator<Uint8Array> {
+  yield* body.open();
 }
 
 function decoded({ statusCode: status, headers, body }: Dispatcher.ResponseData, request: RawRequest): RawResponse {

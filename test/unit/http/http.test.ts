@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
+import { pipeline } from "node:stream/promises";
 import type { TlsOptions } from "node:tls";
 import { Script } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -325,6 +326,27 @@ test("connections to a host are reused", async () => {
   await Promise.all(Array.from({ length: 3 }, () => read(http, `http://${registry.host}/v2/`)));
   expect(registry.connections).toBeLessThanOrEqual(4);
   expect(registry.requests.every(({ headers }) => headers.connection === "keep-alive")).toBe(true);
+});
+
+test("requests behind a limit of connections take turns on those that are open", async () => {
+  const { secure } = await servers();
+  await using limited = await RawServer.start((socket) => {
+    if (limited.connections === 1)
+      pipeline(socket, connect(Number(new URL(secure.origin).port)), socket).catch(() => undefined);
+  });
+  const http = client({});
+  const onlyOnce = (async function* () {
+    yield Buffer.from("data");
+  })();
+  const body = { length: 4, open: () => onlyOnce };
+  const url = new URL(`https://${limited.host}/`);
+  const requests: HttpRequest[] = [get(url.href), { ...get(url.href), method: "POST", body }, get(url.href)];
+  await Promise.all(requests.map(async (request) => discard(await http.exchange(request, true))));
+  expect(secure.requests.map((request) => `${request.method} ${request.body}`).toSorted()).toEqual([
+    "GET ",
+    "GET ",
+    "POST data",
+  ]);
 });
 
 describe("accepts the proxy URLs that Go accepts", () => {
