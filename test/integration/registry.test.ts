@@ -134,6 +134,10 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     const own = testRegistries(logger);
     const reference = at("none/such:tag");
     const repository = own.repository(reference);
+    // An unknown repository would be final, and some registries know only those that have a manifest.
+    const { config, manifest } = testImage([]);
+    await repository.putBytes(config, OPTIONS);
+    await repository.putTags([at("none/such:other")], manifest, OPTIONS);
     const error = await rejectionOf(repository.openImage(reference, AMD64, OPTIONS));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_NOT_FOUND", destination: reference.name });
     const words = quirks.includes("other words") ? "" : "MANIFEST_UNKNOWN: manifest unknown; map[Tag:tag]";
