@@ -65,7 +65,7 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 export function exportImages(options: ExportOptions, environment: ExportEnvironment = {}): Export {
   const watchers = new Set<ReadableStreamDefaultController<ExportEvent>>();
   const onEvent = (event: ExportEvent): void => {
-    // A consumer may change its event.
+    // Consumers may change their events.
     for (const watcher of watchers) watcher.enqueue(structuredClone(event));
   };
   let isOver = false;

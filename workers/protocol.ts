@@ -19,10 +19,10 @@ import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
 export const BLOCK_SIZE = 1 << 20;
 
 /**
- * Where an export works in a cache directory. The scan of an app directory that contains the cache skips it: its files
- * change meanwhile, and closing its lock file would release the lock (src/files/owned-directory.ts).
+ * The directory inside a cache directory where an export writes. Scans skip it, because the app directory may contain
+ * the cache: its files change, and closing its lock file would release the lock (src/files/owned-directory.ts).
  */
-export const CACHE_WORK = "staging-tandem";
+export const CACHE_STAGING = "staging-tandem";
 
 export interface TarIndexSegment {
   readonly memory: SharedArrayBuffer;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { CACHE_WORK } from "../../workers/protocol.ts";
+import { CACHE_STAGING } from "../../workers/protocol.ts";
 import {
   type CacheMetadata,
   cacheMetadataJson,
@@ -61,8 +61,8 @@ export class VolumeCache {
    */
   static async open(directory: string, hashFile: HashFile): Promise<VolumeCache> {
     await statOf(directory);
-    // Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running.
-    const work = join(directory, CACHE_WORK);
+    // Not `staging`, which every phase of the reference removes when it opens the cache, even during an export.
+    const work = join(directory, CACHE_STAGING);
     const owned = await named(`initializing staging directory '${work}'`, async () => claim(work));
     if (owned === undefined) throw inUse(directory);
     const cache = new VolumeCache(directory, owned, hashFile);
@@ -178,7 +178,7 @@ export class VolumeCache {
       for (const path of this.#owned.contents()) await removeAll(path);
       await makeDirectories(this.stagingDir, "EXPORT_CACHE_DIRECTORY");
     });
-    // Empty, as the reference has it when the app image's layers are made: the app directory may contain the cache.
+    // The reference's is empty when it builds the app image's layers; the app directory may contain the cache.
     await removeAll(this.#emptyStaging)
       .then(() => makeDirectories(this.#emptyStaging, "EXPORT_CACHE_DIRECTORY"))
       .catch(() => undefined);

@@ -26,7 +26,7 @@ export async function runExporterWith(
   await runExporter(...(await reportingFailures(undefined, onEvent, parse)), signal);
 }
 
-/** Variables other than those of flags; `SSL_CERT_DIR` is a list. */
+/** Variables with one path, other than those of flags. */
 const PATH_VARIABLES = [
   ...["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CERT_PATH"],
   ...["GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_FEDERATED_TOKEN_FILE", "SSL_CERT_FILE"],
@@ -35,6 +35,7 @@ const PATH_VARIABLES = [
 function withAbsoluteVariables(env: Environment, cwd: string): Environment {
   const absolute = (path: string | undefined) => path && absolutePath(cwd, path);
   const paths = PATH_VARIABLES.map((name) => [name, absolute(env[name])] as const);
+  // A list.
   const directories = env.SSL_CERT_DIR?.split(":").map(absolute).join(":");
   return { ...env, ...Object.fromEntries(paths), SSL_CERT_DIR: directories };
 }

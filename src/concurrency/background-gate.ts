@@ -26,7 +26,7 @@ const SLOWED = 0.83;
  */
 const PROBE_COST = 0.02;
 
-/** The same for the first probe, which decides the most. An app image of 31 MB affords it. */
+/** The budget of the first probe, which decides the most. A foreground of 31 MB affords it. */
 const FIRST_PROBE_COST = 0.05;
 
 const AHEAD_MS = 250;

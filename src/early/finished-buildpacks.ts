@@ -45,9 +45,9 @@ export class FinishedBuildpacks {
     const named = this.#directories.findLastIndex((directory) => args.includes(directory));
     if (named >= 0) return named;
     // Scripts may replace themselves by another program (exec).
-    const isDirectory = (variable: string) => variable.startsWith("CNB_BUILDPACK_DIR=");
-    const directory = this.#processes.environment(pid).find(isDirectory) ?? "";
-    return this.#group.findLastIndex(({ id, version }) => directory.endsWith(`/${escapedId(id)}/${version}`));
+    const isRoot = (variable: string) => variable.startsWith("CNB_BUILDPACK_DIR=");
+    const root = this.#processes.environment(pid).find(isRoot) ?? "";
+    return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escapedId(id)}/${version}`));
   }
 }
 

@@ -225,7 +225,7 @@ export const CODES = {
   ),
   EXPORT_LAYER_SPOOL: entry(
     "Compressed layers cannot be written to the spool directory, or read back.",
-    "Give a writable directory with enough room with -spool-dir or TMPDIR.",
+    "Name a writable directory with enough room in -spool-dir or TMPDIR.",
   ),
   EXPORT_LAYER_THREAD: entry(
     "A worker thread died, usually for lack of memory.",

@@ -47,10 +47,10 @@ function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadT
   return workers + digesterCount(workers) + uploadThreads;
 }
 
-/** That of the app image and that of the cache image. */
+/** The app image's and the cache image's. */
 const REGISTRIES = 2;
 
-/** Of four operations of Node's file threads, the pipes of a program, the event file, and the fewest tar files. */
+/** For Node's four file threads, the pipes of a program, the event file, and the minimum of tar files. */
 const TRANSIENT_DESCRIPTORS = 12;
 
 const MIN_SPOOLS = 2;

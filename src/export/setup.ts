@@ -97,7 +97,7 @@ function openThreads(
   return started ?? { pool: openPool(tuning, workers, startThreads), capacity };
 }
 
-/** @param opened gets what the export has to close */
+/** @param opened collects the resources that the export closes */
 function openContext(
   inputs: ResolvedInputs,
   dependencies: ExportDependencies,

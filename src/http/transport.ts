@@ -99,7 +99,7 @@ export class Connections {
     return await this.#pool.request(request).finally(onStart);
   }
 
-  /** As in Go, a request takes the first connection that is there: behind a limit of connections, its own may never open. */
+  /** As in Go, a request takes the first free connection: behind a connection limit, its own may never open. */
   readonly #onFree = async (): Promise<void> => {
     await nextTurn();
     const [oldest] = this.#waiting;
@@ -248,7 +248,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
           body: stream ?? (body instanceof Uint8Array ? body : null),
           headersTimeout: headersTimeoutMs,
           bodyTimeout: bodyTimeoutMs,
-          // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
+          // undici would close the connection after a HEAD, as some servers send a body. ResponseHeads notices one.
           reset: false,
         },
         signal,

@@ -22,7 +22,7 @@ function readOnce(file: number, position: number, into: Buffer): number {
 }
 
 const WRITE_HINTS = {
-  EXPORT_LAYER_SPOOL: "Give a directory with more room with -spool-dir or TMPDIR.",
+  EXPORT_LAYER_SPOOL: "Name a directory with more room in -spool-dir or TMPDIR.",
   EXPORT_LAYOUT_WRITE: "Make room in that directory, or give another one with -layout-dir.",
 } satisfies Record<SpoolFile["code"], string>;
 

@@ -4,7 +4,7 @@ import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/
 import { isNotExist, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
-import { CACHE_WORK, changedFault } from "../protocol.ts";
+import { CACHE_STAGING, changedFault } from "../protocol.ts";
 import { isDevice, type ScannedEntry } from "./tar-index.ts";
 
 export interface DirectoryNames {
@@ -261,7 +261,7 @@ class OpenDirectory {
 
   takeName(): ByteString | undefined {
     const name = this.#names.take();
-    return name === CACHE_WORK ? this.#names.take() : name;
+    return name === CACHE_STAGING ? this.#names.take() : name;
   }
 
   wait(walked: WalkedPath, name: ByteString): void {

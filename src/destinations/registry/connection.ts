@@ -38,7 +38,7 @@ export class RetryNotices {
   }
 }
 
-/** What the requests for one purpose share: their place in queues, their cancellation, the observer of retries. */
+/** Options shared by the requests of one operation: order in queues, cancellation, an observer of retries. */
 export interface RequestOptions {
   /** Lower goes first in every queue: the app image before the cache image. */
   readonly priority: number;

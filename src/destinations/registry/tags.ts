@@ -3,7 +3,7 @@ import type { Connection, RequestOptions } from "./connection.ts";
 import { headManifest, type ManifestLookup, putManifest, type RawManifest } from "./manifests.ts";
 import { withRetries } from "./retries.ts";
 
-/** "pushed": the name points to the manifest. "failed": it does not. "incomplete": a blob failed, so no manifest was sent. */
+/** "pushed": the name refers to the manifest. "incomplete": a blob failed, so the manifest was not sent. */
 export interface TagResult {
   readonly reference: Reference;
   readonly outcome: "pushed" | "failed" | "incomplete";

@@ -156,7 +156,7 @@ describe("-spool-dir", () => {
     const run = await scene.export({ flags: ["-spool-dir", spool] });
     expect(run.exitCode).toBe(62);
     expect(run.stderr).toContain(`failed to write compressed layer to ${spool}: no space left on device\n`);
-    expect(run.stderr).toContain("\nGive a directory with more room with -spool-dir or TMPDIR.\n");
+    expect(run.stderr).toContain("\nName a directory with more room in -spool-dir or TMPDIR.\n");
     expect(registry.manifests.find("app", "latest")).toBeUndefined();
   });
 });

@@ -76,7 +76,7 @@ function recordSyncs(): (readonly [path: string, ...names: string[]])[] {
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
 
-const WORK = "staging-tandem";
+const CACHE_STAGING = "staging-tandem";
 
 async function cacheOfTwo(): Promise<string> {
   const directory = tempTree();
@@ -94,7 +94,7 @@ describe("open", () => {
   test("names the operation that failed", async () => {
     const file = join(tempTree({ file: "" }), "file");
     expect(await rejectionOf(openCache(file))).toMatchObject({
-      message: `initializing staging directory '${file}/${WORK}': mkdir ${file}/${WORK}: not a directory`,
+      message: `initializing staging directory '${file}/${CACHE_STAGING}': mkdir ${file}/${CACHE_STAGING}: not a directory`,
     });
   });
 
@@ -110,13 +110,13 @@ describe("open", () => {
   test("creates directories for staged and committed tars, with modes according to the umask", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
-    expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
+    expect(readdirSync(directory).sort()).toEqual(["committed", "staging", CACHE_STAGING]);
     for (const path of [join(directory, "committed"), cache.stagingDir])
       expect(statSync(path).mode & 0o777).toBe(0o777 & ~process.umask());
     expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
   });
 
-  test.each([WORK, "staging"])(
+  test.each([CACHE_STAGING, "staging"])(
     "removes an earlier run's leftovers in %s, and a finished commit's backup",
     async (left) => {
       const directory = await cacheOfTwo();
@@ -126,7 +126,7 @@ describe("open", () => {
       mkdirSync(join(directory, "committed-backup"));
       writeFileSync(join(directory, "committed-backup", tarName("zero")), "zero");
       const cache = await openCache(directory);
-      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
+      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", CACHE_STAGING]);
       expect(readdirSync(cache.stagingDir)).toEqual([]);
       await cache.close();
       expect(readdirSync(directory)).toEqual(["committed"]);
@@ -141,11 +141,11 @@ describe("open", () => {
   });
 
   test("gives the system's reason for a leftover that cannot be removed", async () => {
-    const directory = tempTree({ [`${WORK}/old/file`]: "" });
-    const path = join(directory, WORK, "old", "file");
+    const directory = tempTree({ [`${CACHE_STAGING}/old/file`]: "" });
+    const path = join(directory, CACHE_STAGING, "old", "file");
     forbidUnlink(path);
     expect(await rejectionOf(openCache(directory))).toMatchObject({
-      message: `initializing staging directory '${join(directory, WORK)}': unlinkat ${path}: operation not permitted`,
+      message: `initializing staging directory '${join(directory, CACHE_STAGING)}': unlinkat ${path}: operation not permitted`,
     });
   });
 
@@ -157,7 +157,7 @@ describe("open", () => {
       renameSync(join(directory, "committed"), join(directory, "committed-backup"));
       if (state === "is empty") mkdirSync(join(directory, "committed"));
       const cache = await openCache(directory);
-      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", WORK]);
+      expect(readdirSync(directory).sort()).toEqual(["committed", "staging", CACHE_STAGING]);
       expect(readCommitted(directory)).toEqual(before);
       expect(await cache.metadata()).toEqual(metadataOf(OLD));
     },
@@ -208,7 +208,7 @@ describe("while a cache is open", () => {
     const before = readCommitted(directory);
     const cache = await openCache(directory);
     await addText(cache, "three");
-    rmSync(join(directory, WORK), { recursive: true });
+    rmSync(join(directory, CACHE_STAGING), { recursive: true });
     const other = await openCache(directory);
     expect(cache.explain(new Error("no such file"))).toMatchObject(inUse(directory));
     expect(await rejectionOf(cache.commit(metadataOf({ added: { c: "three" }, kept: {} })))).toMatchObject(
@@ -371,7 +371,7 @@ describe("commit", () => {
     const synced = recordSyncs();
     await writeCache(directory, NEXT);
     const names = [METADATA_FILE, ...["one", "two", "three"].map(tarName)].sort();
-    const staged = expect.stringMatching(`^${directory}/${WORK}/.*/${METADATA_FILE}$`);
+    const staged = expect.stringMatching(`^${directory}/${CACHE_STAGING}/.*/${METADATA_FILE}$`);
     expect(synced).toEqual([[staged], [committed, ...names], [committed, ...names]]);
   });
 
@@ -382,10 +382,10 @@ describe("commit", () => {
     const synced = recordSyncs();
     await writeCache(directory, NEXT);
     const names = [METADATA_FILE, ...["two", "three"].map(tarName)].sort();
-    const next = expect.stringMatching(`^${directory}/${WORK}/.*/committed$`);
+    const next = expect.stringMatching(`^${directory}/${CACHE_STAGING}/.*/committed$`);
     expect(synced.slice(-2)).toEqual([
       [next, ...names],
-      [directory, "committed", "committed-backup", "staging", WORK],
+      [directory, "committed", "committed-backup", "staging", CACHE_STAGING],
     ]);
   });
 
@@ -455,7 +455,7 @@ describe("commit", () => {
     const before = readdirSync(committed);
     forbidRenameTo(join(committed, METADATA_FILE), committed, committed);
     expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
-      message: expect.stringMatching(`^committing cache: rename ${directory}/${WORK}/.* ${committed}: `),
+      message: expect.stringMatching(`^committing cache: rename ${directory}/${CACHE_STAGING}/.* ${committed}: `),
     });
     expect(readdirSync(join(directory, "committed-backup"))).toEqual(before);
   });
