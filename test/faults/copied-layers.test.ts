@@ -79,9 +79,9 @@ test.each([
 });
 
 test.each([
-  ["sends the rest of it", undefined],
-  ["knows no ranges", delivered(LAYER, true)],
-])("a copy that breaks off is resumed, from a registry that %s", async (_name, action) => {
+  ["sends the requested range", undefined],
+  ["ignores ranges", delivered(LAYER, true)],
+])("an interrupted copy resumes if the source %s", async (_name, action) => {
   await using scene = await CopyScene.open();
   if (action !== undefined) scene.deliver(action);
   scene.target.fail("PATCH", UPLOADS, { dropAfterBytes: 100_000 });

@@ -84,7 +84,7 @@ describe("Location", () => {
     expect(hint).toContain(`${scene.server.host} refers to ${elsewhere}: if it should not, `);
   });
 
-  test("of an upload opened with 201 is used: without a mount that is no blob", async () => {
+  test("of a 201 is an upload's, not a mounted blob's, if no mount was requested", async () => {
     await using scene = await PushScene.open();
     scene.fail("POST", UPLOADS, { change: (reply) => ({ ...reply, status: 201 }) }, 2);
     await scene.pushWhole();
@@ -129,7 +129,7 @@ describe("a storage that answers a redirected request with 403", () => {
     scene.fail(method, BLOBS, { around: answer }, ALWAYS);
   }
 
-  test("is not mistaken for a rejected push after a request for a blob's existence", async () => {
+  test("is not mistaken for a rejected push if the request asked whether a blob exists", async () => {
     await using scene = await PushScene.open();
     redirect(scene, "HEAD");
     await scene.pushWhole();
@@ -139,7 +139,7 @@ describe("a storage that answers a redirected request with 403", () => {
     expect(kept?.outcome).toBe("existing");
   });
 
-  test("is named after a request for a blob, without advice on credentials", async () => {
+  test("is named in the error for a blob that is read, without advice on credentials", async () => {
     await using scene = await PushScene.open();
     const reference = parseReference(`${scene.repository.name}:run`);
     const { config, manifest } = testImage([]);

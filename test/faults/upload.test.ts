@@ -277,7 +277,7 @@ describe("tags", () => {
     expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
   });
 
-  test("a push whose response was lost is not repeated: a tag that is immutable would refuse it", async () => {
+  test("a push whose response is lost is not repeated, because an immutable tag would reject it", async () => {
     const { config, manifest } = testImage([]);
     await repository.putBytes(config, OPTIONS);
     fault("PUT", { dropAnswer: true }, /manifests/);

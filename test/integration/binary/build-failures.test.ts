@@ -35,7 +35,7 @@ test("a failing tool is named with its arguments, its exit code and its output",
 describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
   const SHA256 = "0".repeat(64);
 
-  test("with another digest is rejected with both digests", () => {
+  test("whose digest differs is rejected with an error that has both", () => {
     setVariable("DEBIAN_MIRROR", `file:${tempTree({ "pool/a/odd_1.deb": "altered" })}`);
     expect(() => fetchPackage("pool/a/odd_1.deb", SHA256)).toThrow(
       new RegExp(`^file:.*/pool/a/odd_1.deb has the SHA-256 [0-9a-f]{64}, and .* pins ${SHA256}$`),

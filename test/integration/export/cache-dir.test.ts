@@ -91,7 +91,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(before.tars.map((name) => statSync(join(cacheDir, "committed", name)).ino)).toEqual(inodes);
   });
 
-  test("in the app directory is in the app image without the files in progress", async () => {
+  test("in the app directory is exported with it, except for its unfinished files", async () => {
     const { scene, run } = await sceneWithCache(undefined, Scene.open);
     const inApp = join(scene.output.appDir, "cache");
     const entries = ["committed", "staging"].map((name) => join(inApp, name));

@@ -179,7 +179,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(readdirSync(join(directory, "committed"))).toContain("io.buildpacks.lifecycle.cache.metadata");
   });
 
-  test("is named in the error for a run image that it lacks", async () => {
+  test("is not sent an image whose run image it lacks, and the error names that", async () => {
     const scene = await openScene();
     const missing = "f".repeat(64);
     writeAnalyzed(scene.output, missing);

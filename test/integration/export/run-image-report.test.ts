@@ -93,7 +93,7 @@ test("daemon: the reference is the image ID", async () => {
   expect(readEvents(events)).toContainEqual(expect.objectContaining({ event: "app-image-ready", runImage }));
 });
 
-test("mirrors that do not fit into a termination message are left out with a warning, but not of the event", async () => {
+test("mirrors that do not fit into a termination message are left out of it with a warning, but not out of the event", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const mirrors = Array.from({ length: 100 }, (_, i) => `mirror-${i}.example/a/repository/with/a/long/name/run:1`);
   writeNames(scene.output, { ...NAMES, mirrors });

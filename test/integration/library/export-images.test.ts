@@ -112,7 +112,7 @@ test("resolves relative paths against its own working directory, not the process
   expect(readFileSync(join(root, "report.toml"), "utf8")).toContain(app.digest);
 });
 
-test("resolves relative paths in variables against its own working directory, too", async () => {
+test("resolves relative paths in variables against its own working directory", async () => {
   const { options } = await open();
   const root = tempTree({ "docker/config.json": "not JSON" });
   const logger = new RecordingLogger();
@@ -237,7 +237,7 @@ test("an abort rejects with the signal's reason and is not reported as an intern
 
 test.each([
   ["", "never mind"],
-  [", whose reason cannot be shown,", { toString: thrower }],
+  [" whose reason cannot be converted to text", { toString: thrower }],
 ])("an already aborted signal%s starts nothing", async (_, reason) => {
   const { app, options } = await open();
   const before = app.requests.length;
@@ -258,7 +258,7 @@ test.each([
   await spoolsClosed(spoolDir);
 });
 
-test("leaving the event loop does not stop the export", async () => {
+test("leaving the loop over its events does not stop the export", async () => {
   const { options } = await open();
   const exporting = exportImages(options, { env: ENV });
   for await (const _ of exporting) break;

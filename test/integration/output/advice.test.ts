@@ -194,7 +194,7 @@ test("an invalid name from the environment is reported with its variable", async
 test.each([
   ["previous", 1, (runImage: string) => `[image]\nreference = "A"\n[run-image]\nreference = "${runImage}"\n`],
   ["run", 3, () => '[run-image]\nreference = "A"\n'],
-])("an invalid name of the %s image is reported as one of analyzed.toml", async (image, exitCode, analyzed) => {
+])("an invalid name of the %s image is reported as coming from analyzed.toml", async (image, exitCode, analyzed) => {
   const { scene } = await open();
   writeFileSync(join(scene.output.layersDir, "analyzed.toml"), analyzed(scene.runImage));
   const run = await scene.export({ cache: "" });

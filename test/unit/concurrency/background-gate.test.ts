@@ -74,7 +74,7 @@ const RATES = [
   ["200 MB/s", 200_000],
 ] as const;
 
-test.each(RATES)("on one link of %s the foreground is not slowed down by more than 5 %%", async (_name, rate) => {
+test.each(RATES)("on one link of %s the foreground is not slowed down by more than 5%%", async (_name, rate) => {
   const size = rate * DURATION_MS;
   const { front } = await simulate("shared", rate, size);
   expect(front).toBeLessThan((size / rate) * 1.05 + 20);
@@ -93,7 +93,7 @@ test("a short foreground is not probed", async () => {
   expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
 });
 
-test("the background of a foreground of 40 MB does not wait for it on a link of its own, and costs 5 % on one link", async () => {
+test("a background of 40 MB uses a link of its own, and slows the foreground on a shared one by at most 5%", async () => {
   const size = 40 * MB;
   const { back } = await simulate("separate", 5000, size);
   expect(back).toBeLessThan((size / 5000) * 1.25);

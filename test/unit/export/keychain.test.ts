@@ -17,13 +17,17 @@ async function isKnown(images: Partial<Parameters<typeof readKeychain>[0]>, othe
 
 test.each([
   { outputImage: IMAGE },
-  { additionalTags: ["/tmp/Upper/case", IMAGE] },
+  { additionalTags: [IMAGE] },
   { previousImage: IMAGE },
   { buildImage: IMAGE },
   { cacheImage: IMAGE },
 ])("credentials are read for the registry of %o, with a daemon only for the cache image", async (images) => {
   expect(await isKnown(images)).toBe(true);
   expect(await isKnown({ ...images, daemon: true })).toBe("cacheImage" in images);
+});
+
+test("an invalid image name does not affect the credentials of others", async () => {
+  expect(await isKnown({ outputImage: IMAGE, additionalTags: ["/tmp/Upper/case"] })).toBe(true);
 });
 
 test("credentials are read for the registries of other images", async () => {

@@ -328,7 +328,7 @@ test("connections to a host are reused", async () => {
   expect(registry.requests.every(({ headers }) => headers.connection === "keep-alive")).toBe(true);
 });
 
-test("requests behind a limit of connections take turns on those that are open", async () => {
+test("requests behind a connection limit share the connection that is open", async () => {
   const { secure } = await servers();
   await using limited = await RawServer.start((socket) => {
     if (limited.connections === 1)

@@ -142,7 +142,7 @@ describe("a previous image is not reused", () => {
     expect(appImageDamage(existing(names, text), BASE)).toBeUndefined();
   });
 
-  test("not for layers with the contents of run image layers, unless its config lists them once", () => {
+  test("when its config lists only once an app layer with the contents of a run image layer", () => {
     const run = { topLayer: diffId("stack"), reference: RUN };
     const ofRun = JSON.stringify({ app: [sha("os"), sha("stack")], runImage: run });
     expect(appImageDamage(existing(["os", "stack", "os", "stack"], ofRun), BASE)).toBeUndefined();

@@ -235,7 +235,7 @@ describe("failures", () => {
     );
   });
 
-  test("the hint about a path has no password", async () => {
+  test("the hint about a path hides a password", async () => {
     const error = await rejectionOf(resolve({ args: ["https://user:secret@reg.example/../app"] }).result);
     expect(error).toMatchObject({ hint: expect.stringMatching(/^(?!.*secret).* that is a path: /) });
   });

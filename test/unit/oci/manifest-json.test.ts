@@ -12,7 +12,7 @@ describe("manifestBytes", () => {
     );
   });
 
-  it("writes everything in the reference's order, also what it has read", () => {
+  it("writes all members in the reference's order, and again after reading them", () => {
     const full = {
       artifactType: "a",
       platform: { variant: "v", "os.features": ["f"], "os.version": "1", os: "o", architecture: "c", features: ["g"] },

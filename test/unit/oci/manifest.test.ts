@@ -76,7 +76,7 @@ test.each([
   ["a digit too many", `${DIGEST}a`],
   ["a path after it", `${DIGEST}/../x`],
   ["a text before it", `x${DIGEST}`],
-])("a digest does not have %s", (_what, text) => {
+])("isSha256 rejects a digest with %s", (_what, text) => {
   expect([DIGEST, text].map(isSha256)).toEqual([true, false]);
 });
 
