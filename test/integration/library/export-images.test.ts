@@ -10,6 +10,7 @@ import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "
 import { spoolsClosed } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { readSpans } from "../../support/output/telemetry.ts";
 import { refusal } from "../../support/registry/exchange.ts";
@@ -114,10 +115,14 @@ test("resolves relative paths against its own working directory, not the process
 
 test("resolves relative paths in variables against its own working directory", async () => {
   const { options } = await open();
-  const root = tempTree({ "docker/config.json": "not JSON" });
+  const authority = new CertificateAuthority();
+  await using secure = await FakeRegistry.start({ tls: authority.issue("127.0.0.1") });
+  const root = tempTree({ "docker/config.json": "not JSON", "certificates/ca.pem": authority.pem });
   const logger = new RecordingLogger();
-  const env = { ...ENV, DOCKER_CONFIG: "docker", SSL_CERT_DIR: "certificates:/nonexistent" };
-  await exportImages(options, { env, cwd: root, logger }).result;
+  const env = { ...ENV, DOCKER_CONFIG: "docker", SSL_CERT_DIR: "/nonexistent:certificates" };
+  const images = [`${secure.host}/app`] as const;
+  const { app } = await exportImages({ ...options, images }, { env, cwd: root, logger }).result;
+  expect(app.tags).toEqual(images);
   expect(logger.lines.join("\n")).toContain(`${root}/docker/config.json`);
 });
 
