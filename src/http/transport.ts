@@ -58,6 +58,13 @@ export class Connections {
   /** Requests that wait for a new connection, oldest first. */
   readonly #waiting = new Set<AbortController>();
 
+  /** As in Go, a request takes the first free connection: behind a connection limit, its own may never open. */
+  readonly #onFree = async (): Promise<void> => {
+    await nextTurn();
+    const [oldest] = this.#waiting;
+    if (this.#pool.stats.free > 0) oldest?.abort(FREED);
+  };
+
   /**
    * @param open opens a connection to speak HTTP over
    * @param idleMs keep-alive limit, lowered by what the server announces. Infinite: until the server closes the
@@ -98,13 +105,6 @@ export class Connections {
     };
     return await this.#pool.request(request).finally(onStart);
   }
-
-  /** As in Go, a request takes the first free connection: behind a connection limit, its own may never open. */
-  readonly #onFree = async (): Promise<void> => {
-    await nextTurn();
-    const [oldest] = this.#waiting;
-    if (this.#pool.stats.free > 0) oldest?.abort(FREED);
-  };
 
   destroy(): Promise<void> {
     return this.#pool.destroy();
@@ -265,6 +265,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
   }
 }
 
+/** Opens the body only when it is read: a request that is sent again for a free connection has read nothing. */
 async function* bytesOf(body: StreamedBody): AsyncGenerator<Uint8Array> {
   yield* body.open();
 }
