@@ -232,6 +232,7 @@ export function* walk(root: ByteString, order: WalkOrder = "walk", maxEntries?: 
   for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
     const inner = directory.takeWaiting(order);
     const name = inner === undefined ? directory.takeName() : undefined;
+    if (name === CACHE_STAGING) continue;
     if (inner !== undefined) open.push(new OpenDirectory(inner, maxEntries));
     else if (name !== undefined) {
       const walked = visit(joinPath(directory.path, name), directory.number);
@@ -260,8 +261,7 @@ class OpenDirectory {
   }
 
   takeName(): ByteString | undefined {
-    const name = this.#names.take();
-    return name === CACHE_STAGING ? this.#names.take() : name;
+    return this.#names.take();
   }
 
   wait(walked: WalkedPath, name: ByteString): void {

@@ -19,6 +19,14 @@ describe("the order of a walk", () => {
     expect(paths).toHaveLength(19);
   });
 
+  test.each(["walk", "path"] as const)(
+    "%s: work in a cache directory is left out, what is beside it is not",
+    (order) => {
+      const root = tempTree({ "staging/x": "", "staging-tandem/lock": "" });
+      expect(relative(root, order)).toEqual(["", "staging", "staging/x"]);
+    },
+  );
+
   test("as in Go enters a directory at once", () => {
     const root = tempTree(TREE);
     expect(relative(root, "walk").slice(0, 11)).toEqual([
