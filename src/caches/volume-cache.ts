@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { access, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CACHE_STAGING } from "../../workers/protocol.ts";
 import {
@@ -169,7 +169,9 @@ export class VolumeCache {
   }
 
   async close(): Promise<void> {
-    for (const path of [this.stagingDir, this.#emptyStaging]) await removeAll(path).catch(() => undefined);
+    await removeAll(this.stagingDir).catch(() => undefined);
+    // Not what a phase of the reference has put there since.
+    await rmdir(this.#emptyStaging).catch(() => undefined);
     this.#owned.release();
   }
 

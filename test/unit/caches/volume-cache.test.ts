@@ -134,6 +134,14 @@ describe("open", () => {
     },
   );
 
+  test("leaves what the reference stages meanwhile", async () => {
+    const directory = tempTree();
+    const cache = await openCache(directory);
+    writeFileSync(join(directory, "staging", "layer.tar"), "half a tar");
+    await cache.close();
+    expect(readdirSync(join(directory, "staging"))).toEqual(["layer.tar"]);
+  });
+
   test("removes a file in the place of a backup", async () => {
     const directory = tempTree({ "committed-backup": "" });
     await (await openCache(directory)).close();
