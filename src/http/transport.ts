@@ -1,9 +1,10 @@
+import { addAbortListener } from "node:events";
 import type { Socket } from "node:net";
 import { pipeline, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
-import { Client, type Dispatcher, errors, Pool } from "undici";
+import { Client, type Dispatcher, errors } from "undici";
 import { isSystemError } from "../go/errno.ts";
 import { HttpError } from "./http-error.ts";
 import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
@@ -21,7 +22,6 @@ export type RequestBody = Uint8Array | StreamedBody;
 export interface StreamedBody {
   /** Total bytes; if undefined, the body is sent chunked. */
   readonly length: number | undefined;
-  /** Called once the request has a connection. */
   readonly open: () => AsyncIterable<Uint8Array>;
 }
 
@@ -45,69 +45,114 @@ export interface RawRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Aborts a request that still waits for its new connection, because another connection is free. */
-const FREED = new Error("another connection is free");
-
-interface StartHook {
-  /** Called when the request has its connection. */
-  readonly onStart?: () => void;
+interface WaitingRequest {
+  send(connection: KeptConnection): void;
+  fail(error: unknown): void;
 }
 
+/**
+ * A pool of connections. As in Go, a request takes the first one that is free, which need not be the one that was opened
+ * for it: behind a limit of connections, that one may open late or never.
+ */
 export class Connections {
-  readonly #pool: Pool;
-  /** Requests that wait for a new connection, oldest first. */
-  readonly #waiting = new Set<AbortController>();
-
-  /** As in Go, a request takes the first free connection: behind a connection limit, its own may never open. */
-  readonly #onFree = async (): Promise<void> => {
-    await nextTurn();
-    const [oldest] = this.#waiting;
-    if (this.#pool.stats.free > 0) oldest?.abort(FREED);
-  };
+  readonly #open: () => Promise<Socket>;
+  readonly #limit: number;
+  readonly #options: Client.Options;
+  /** Oldest first. */
+  readonly #opened = new Set<KeptConnection>();
+  /** Oldest first. */
+  readonly #waiting = new Set<WaitingRequest>();
+  #opening = 0;
+  #isClosed = false;
 
   /**
    * @param open opens a connection to speak HTTP over
    * @param idleMs keep-alive limit, lowered by what the server announces. Infinite: until the server closes the
    * connection, whatever it announces
    */
-  constructor(open: () => Promise<Socket>, idleMs: number, connections = Number.POSITIVE_INFINITY) {
+  constructor(open: () => Promise<Socket>, idleMs: number, limit = Number.POSITIVE_INFINITY) {
     const isKept = idleMs === Number.POSITIVE_INFINITY;
     const keepAliveMs = isKept ? FOR_EVER_MS : idleMs;
-    this.#pool = new Pool(ORIGIN, {
-      connections: Number.isFinite(connections) ? connections : null,
+    this.#open = open;
+    this.#limit = limit;
+    this.#options = {
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
       // Subtracted from what the server announces, which disables it.
       ...(isKept ? { keepAliveTimeoutThreshold: -FOR_EVER_MS } : {}),
       maxHeaderSize: MAX_HEAD_BYTES,
-      factory: (origin, options) =>
-        new LenientClient(origin, options, open).on("connect", this.#onFree).on("drain", this.#onFree),
-    });
+    };
   }
 
   get isBusy(): boolean {
-    const { pending, queued, running } = this.#pool.stats;
-    return pending + queued + running > 0;
+    return this.#waiting.size > 0 || [...this.#opened].some(({ isFree }) => !isFree);
   }
 
-  /** @throws FREED if another connection became free before the new one was open: send the request again */
+  /** @throws the error of opening a connection, if none was free first */
   async request(options: Dispatcher.RequestOptions, signal: AbortSignal | undefined): Promise<Dispatcher.ResponseData> {
     // undici frees a connection a turn after its response ends. Without the wait, the next request would open another.
     await nextTurn();
-    const waiting = new AbortController();
-    const onStart = () => this.#waiting.delete(waiting);
-    this.#waiting.add(waiting);
-    const request: Dispatcher.RequestOptions & StartHook = {
-      ...options,
-      onStart,
-      signal: AbortSignal.any([waiting.signal, ...(signal ? [signal] : [])]),
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new errors.ClientDestroyedError();
+    const { promise, resolve, reject } = Promise.withResolvers<Dispatcher.ResponseData>();
+    const waiting: WaitingRequest = {
+      send: (connection) => {
+        this.#waiting.delete(waiting);
+        resolve(connection.send(signal === undefined ? options : { ...options, signal }));
+      },
+      fail: (error) => {
+        this.#waiting.delete(waiting);
+        reject(error);
+      },
     };
-    return await this.#pool.request(request).finally(onStart);
+    this.#waiting.add(waiting);
+    using _abort = signal && addAbortListener(signal, () => waiting.fail(signal.reason));
+    this.#serve();
+    return await promise;
   }
 
-  destroy(): Promise<void> {
-    return this.#pool.destroy();
+  async destroy(): Promise<void> {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting) waiting.fail(new errors.ClientDestroyedError());
+    await Promise.all([...this.#opened].map((connection) => connection.end()));
+  }
+
+  readonly #serve = (): void => {
+    for (const connection of this.#opened) {
+      const [oldest] = this.#waiting;
+      if (connection.isFree) oldest?.send(connection);
+    }
+    for (const waiting of [...this.#waiting].slice(this.#opening)) {
+      if (this.#isClosed || this.#opened.size + this.#opening >= this.#limit) return;
+      void this.#openFor(waiting);
+    }
+  };
+
+  async #openFor(waiting: WaitingRequest): Promise<void> {
+    this.#opening += 1;
+    try {
+      this.#add(await this.#open());
+    } catch (error) {
+      waiting.fail(error);
+    } finally {
+      this.#opening -= 1;
+    }
+    this.#serve();
+  }
+
+  #add(socket: Socket): void {
+    if (this.#isClosed) {
+      socket.destroy();
+      return;
+    }
+    const connection = new KeptConnection(this.#options, socket, this.#open);
+    const add = () => this.#opened.add(connection);
+    const remove = () => this.#opened.delete(connection);
+    add();
+    connection.on("connect", add).on("disconnect", remove).on("drain", this.#serve);
+    // undici listens from the first request on.
+    socket.on("error", remove).once("close", remove);
   }
 }
 
@@ -141,33 +186,59 @@ function withParserBudget(connect: () => void): void {
   }
 }
 
-class LenientClient extends Client {
+/** Sends one request at a time, over an open socket. */
+class KeptConnection extends Client {
+  #isFree = true;
+  #unused: Socket | undefined;
   #heads: ResponseHeads | undefined;
   #responses = 0;
   #isAfterHead = false;
 
-  constructor(origin: URL, options: Client.Options, open: () => Promise<Socket>) {
-    super(origin, {
+  /** @param reopen for a request that is sent before undici has noticed that the socket was closed */
+  constructor(options: Client.Options, socket: Socket, reopen: () => Promise<Socket>) {
+    super(ORIGIN, {
       ...options,
       connect: (_, callback) => {
-        open().then(
-          (socket) => {
-            this.#heads = new ResponseHeads(socket);
+        const opened = this.#unused === undefined ? reopen() : Promise.resolve(this.#unused);
+        this.#unused = undefined;
+        opened.then(
+          (connected) => {
+            this.#heads = new ResponseHeads(connected);
             this.#responses = 0;
             this.#isAfterHead = false;
-            withParserBudget(() => callback(null, socket));
+            withParserBudget(() => callback(null, connected));
           },
           (error) => callback(error, null),
         );
       },
     });
+    this.#unused = socket;
+    this.on("drain", () => {
+      this.#isFree = true;
+    });
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions & StartHook, handler: Dispatcher.DispatchHandler): boolean {
+  /** False while it has a request, or is about to close. */
+  get isFree(): boolean {
+    return this.#isFree;
+  }
+
+  send(request: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
+    const response = this.request(request);
+    // A request that undici refuses is not in its queue.
+    this.#isFree = this.stats.size === 0;
+    return response;
+  }
+
+  async end(): Promise<void> {
+    this.#unused?.destroy();
+    await this.destroy();
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     let hasResponse = false;
     return super.dispatch(options, {
       onRequestStart: (controller, context) => {
-        options.onStart?.();
         this.#heads?.expect("request");
         handler.onRequestStart?.(controller, context);
       },
@@ -236,7 +307,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
   const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
   const length = streamed?.length;
   for (;;) {
-    const stream = streamed === undefined ? undefined : Readable.from(bytesOf(streamed), READ_AHEAD);
+    const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
     // The request reports the stream's error; without a listener it would end the process.
     stream?.on("error", () => undefined);
     try {
@@ -258,7 +329,6 @@ export async function exchangeOver(connections: Connections, request: RawRequest
       return decoded(response, request);
     } catch (error) {
       stream?.destroy();
-      if (error === FREED) continue;
       const isStale = error instanceof HttpError && error.isFirst === false;
       if (!isStale || !["GET", "HEAD"].includes(method)) throw error;
     }
@@ -266,10 +336,6 @@ export async function exchangeOver(connections: Connections, request: RawRequest
 }
 
 /** Opens the body only when it is read: a request that is sent again for a free connection has read nothing. */
-async function* bytesOf(body: StreamedBody): AsyncGenerator<Uint8Array> {
-  yield* body.open();
-}
-
 function decoded({ statusCode: status, headers, body }: Dispatcher.ResponseData, request: RawRequest): RawResponse {
   const { "content-encoding": coding, "content-length": _length, ...others } = headers;
   const isCoded = typeof coding === "string" && /^(?:x-)?gzip$/i.test(coding);

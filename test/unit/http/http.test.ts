@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import type { TlsOptions } from "node:tls";
@@ -328,25 +329,72 @@ test("connections to a host are reused", async () => {
   expect(registry.requests.every(({ headers }) => headers.connection === "keep-alive")).toBe(true);
 });
 
-test("requests behind a connection limit share the connection that is open", async () => {
+test.each([1, 2])(
+  "requests behind a connection limit share the only connection that opens, number %d",
+  async (opened) => {
+    const { secure } = await servers();
+    await using limited = await RawServer.start((socket) => {
+      if (limited.connections === opened)
+        pipeline(socket, connect(Number(new URL(secure.origin).port)), socket).catch(() => undefined);
+    });
+    const http = client({});
+    const body = {
+      length: 4,
+      open: async function* () {
+        yield Buffer.from("data");
+      },
+    };
+    const url = new URL(`https://${limited.host}/`);
+    const requests: HttpRequest[] = [get(url.href), { ...get(url.href), method: "POST", body }, get(url.href)];
+    await Promise.all(requests.map(async (request) => discard(await http.exchange(request, true))));
+    expect(secure.requests.map((request) => `${request.method} ${request.body}`).toSorted()).toEqual([
+      "GET ",
+      "GET ",
+      "POST data",
+    ]);
+  },
+);
+
+test("a connection whose request was aborted while it opened serves the next request", async () => {
   const { secure } = await servers();
-  await using limited = await RawServer.start((socket) => {
-    if (limited.connections === 1)
-      pipeline(socket, connect(Number(new URL(secure.origin).port)), socket).catch(() => undefined);
+  const connected = Promise.withResolvers<void>();
+  const mayOpen = Promise.withResolvers<void>();
+  await using slow = await RawServer.start(async (socket) => {
+    connected.resolve();
+    await mayOpen.promise;
+    pipeline(socket, connect(Number(new URL(secure.origin).port)), socket).catch(() => undefined);
   });
   const http = client({});
-  const onlyOnce = (async function* () {
-    yield Buffer.from("data");
-  })();
-  const body = { length: 4, open: () => onlyOnce };
-  const url = new URL(`https://${limited.host}/`);
-  const requests: HttpRequest[] = [get(url.href), { ...get(url.href), method: "POST", body }, get(url.href)];
-  await Promise.all(requests.map(async (request) => discard(await http.exchange(request, true))));
-  expect(secure.requests.map((request) => `${request.method} ${request.body}`).toSorted()).toEqual([
-    "GET ",
-    "GET ",
-    "POST data",
-  ]);
+  const request = get(`https://${slow.host}/`);
+  const stop = new AbortController();
+  const stopped = rejectionOf(http.exchange({ ...request, signal: stop.signal }, true));
+  await connected.promise;
+  stop.abort(new Error("not needed"));
+  expect(await stopped).toMatchObject({ message: "not needed" });
+  const next = http.exchange(request, true);
+  mayOpen.resolve();
+  await discard(await next);
+  expect(slow.connections).toBe(1);
+});
+
+test("a request takes a connection that is open, not an older one that was closed", async () => {
+  const sockets: Socket[] = [];
+  let requests = 0;
+  await using server = await RawServer.start((socket) => {
+    sockets.push(socket);
+    socket.on("data", () => {
+      requests += 1;
+      const answered = requests === 1 ? [] : requests === 2 ? sockets : [socket];
+      for (const each of answered) each.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndata");
+    });
+  });
+  const http = client({});
+  const url = `http://${server.host}/`;
+  await Promise.all([read(http, url), read(http, url)]);
+  const [oldest] = sockets;
+  await Promise.all([oldest && once(oldest, "close"), oldest?.end()]);
+  expect(await read(http, url)).toBe("200 data");
+  expect(server.connections).toBe(2);
 });
 
 describe("accepts the proxy URLs that Go accepts", () => {
