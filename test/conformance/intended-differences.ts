@@ -18,7 +18,7 @@ import { appConfig, errorLine, instead, listOnce, mapValues, outcomes, run, with
 import { asUsageBlock, withoutOwnFlags } from "./own-additions.ts";
 import type { Played } from "./play-case.ts";
 import type { ConformanceCase, LayoutTexts } from "./recorded-case.ts";
-import { splitStreams } from "./streams.ts";
+import { printableAfterPrefix, splitStreams } from "./streams.ts";
 
 /** An intended difference from the reference. */
 export interface IntendedDifference {
@@ -66,8 +66,8 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
   {
     why: "what a terminal would act upon is escaped in errors, in generated cases",
-    cases: (given) => isGenerated(given) && given.args.includes("-no-color"),
-    expect: outcomes((outcome) => ({ ...outcome, stderr: outcome.stderr.map(printable) })),
+    cases: isGenerated,
+    expect: outcomes((outcome) => ({ ...outcome, stderr: outcome.stderr.map(printableAfterPrefix) })),
   },
   {
     why: "a reused cache layer is in the cache image once",
