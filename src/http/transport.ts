@@ -146,13 +146,15 @@ export class Connections {
       socket.destroy();
       return;
     }
-    const connection = new KeptConnection(this.#options, socket, this.#open);
-    const add = () => this.#opened.add(connection);
-    const remove = () => this.#opened.delete(connection);
-    add();
-    connection.on("connect", add).on("disconnect", remove).on("drain", this.#serve);
-    // undici listens from the first request on.
-    socket.on("error", remove).once("close", remove);
+    const kept = (opened: Socket): Socket => {
+      this.#opened.add(connection);
+      const remove = () => this.#opened.delete(connection);
+      // undici listens from the first request on.
+      return opened.on("error", remove).once("close", remove);
+    };
+    const connection = new KeptConnection(this.#options, socket, async () => kept(await this.#open()));
+    connection.on("drain", this.#serve);
+    kept(socket);
   }
 }
 

@@ -30,11 +30,7 @@ function tarName(text: string): string {
 const refusal = (syscall: string, code = "EPERM") => Object.assign(new Error(code), { code, errno: -1, syscall });
 
 /** Refuses as many renames to a target as it is given times. */
-function forbidRenameTo(...targets: string[]): void {
-  refuseRenames("EPERM", targets);
-}
-
-function refuseRenames(code: string, targets: string[]): void {
+function forbidRenameTo(targets: string[], code = "EPERM"): void {
   const { rename } = promises;
   vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
     const next = targets.indexOf(String(to));
@@ -386,7 +382,7 @@ describe("commit", () => {
   test("syncs a directory that replaces the old one before and after it takes its place", async () => {
     const directory = await cacheOfTwo();
     const committed = join(directory, "committed");
-    forbidRenameTo(join(committed, METADATA_FILE));
+    forbidRenameTo([join(committed, METADATA_FILE)]);
     const synced = recordSyncs();
     await writeCache(directory, NEXT);
     const names = [METADATA_FILE, ...["two", "three"].map(tarName)].sort();
@@ -409,7 +405,7 @@ describe("commit", () => {
 
   test.each(["EPERM", "EACCES"])("replaces the directory if replacing the metadata fails with %s", async (code) => {
     const directory = await cacheOfTwo();
-    refuseRenames(code, [join(directory, "committed", METADATA_FILE)]);
+    forbidRenameTo([join(directory, "committed", METADATA_FILE)], code);
     // One tar has replaced the old one by then.
     await writeCache(directory, { added: { a: "one", c: "three" }, kept: { b: "two" } });
     expect(readdirSync(directory)).toEqual(["committed"]);
@@ -419,7 +415,7 @@ describe("commit", () => {
 
   test("succeeds although the directory that it replaced cannot be removed", async () => {
     const directory = await cacheOfTwo();
-    forbidRenameTo(join(directory, "committed", METADATA_FILE));
+    forbidRenameTo([join(directory, "committed", METADATA_FILE)]);
     forbidUnlink(join(directory, "committed-backup", tarName("one")));
     await writeCache(directory, NEXT);
     expect(readCommitted(directory)).toMatchObject({ flaws: [] });
@@ -430,7 +426,7 @@ describe("commit", () => {
     const directory = await cacheOfTwo();
     const before = readCommitted(directory);
     const [committed, backup] = [join(directory, "committed"), join(directory, "committed-backup")];
-    forbidRenameTo(join(committed, METADATA_FILE), backup);
+    forbidRenameTo([join(committed, METADATA_FILE), backup]);
     expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
       message: `committing cache: rename ${committed} ${backup}: operation not permitted`,
     });
@@ -442,7 +438,7 @@ describe("commit", () => {
     const directory = await cacheOfTwo();
     const before = readCommitted(directory);
     const committed = join(directory, "committed");
-    forbidRenameTo(join(committed, METADATA_FILE), join(directory, "committed-backup"));
+    forbidRenameTo([join(committed, METADATA_FILE), join(directory, "committed-backup")]);
     await rejectionOf(writeCache(directory, { added: { other: "one", c: "three" }, kept: {} }));
     expect(readCommitted(directory)).toEqual(before);
   });
@@ -451,7 +447,7 @@ describe("commit", () => {
     const directory = await cacheOfTwo();
     const before = readCommitted(directory);
     const committed = join(directory, "committed");
-    forbidRenameTo(join(committed, METADATA_FILE), committed);
+    forbidRenameTo([join(committed, METADATA_FILE), committed]);
     await rejectionOf(writeCache(directory, NEXT));
     expect(readCommitted(directory)).toEqual(before);
     expect(readdirSync(directory)).toEqual(["committed"]);
@@ -461,7 +457,7 @@ describe("commit", () => {
     const directory = await cacheOfTwo();
     const committed = join(directory, "committed");
     const before = readdirSync(committed);
-    forbidRenameTo(join(committed, METADATA_FILE), committed, committed);
+    forbidRenameTo([join(committed, METADATA_FILE), committed, committed]);
     expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
       message: expect.stringMatching(`^committing cache: rename ${directory}/${CACHE_STAGING}/.* ${committed}: `),
     });
@@ -494,7 +490,7 @@ describe("commit", () => {
   test("leaves out a layer that could not be added", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
-    forbidRenameTo(join(cache.stagingDir, tarName("one")));
+    forbidRenameTo([join(cache.stagingDir, tarName("one"))]);
     await rejectionOf(addText(cache, "one"));
     await addText(cache, "two");
     await cache.commit(metadataOf({ added: { b: "two" }, kept: {} }));

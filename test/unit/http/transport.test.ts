@@ -65,6 +65,28 @@ test("requests wait for one of as many connections as allowed", async () => {
   expect(accepted).toHaveLength(2);
 });
 
+test("a request waits for another connection when the only one is reset", async () => {
+  const { accepted, opened, connections, get } = await pool(undefined, 1);
+  expect(await get()).toBe("data");
+  accepted[0]?.removeAllListeners("data").once("data", () => accepted[0]?.resetAndDestroy());
+  const lost = exchangeOver(connections, { ...REQUEST, method: "POST" });
+  const waiting = get();
+  await expect(lost).rejects.toThrow("ECONNRESET");
+  expect(await waiting).toBe("data");
+  expect(opened).toHaveLength(2);
+});
+
+test("a request is sent over a new connection, which is kept, when its own is closed before", async () => {
+  const { accepted, opened, connections, get } = await pool();
+  expect(await get()).toBe("data");
+  const posted = exchangeOver(connections, { ...REQUEST, method: "POST" });
+  // undici looks once more for the end of an idle connection before it sends a request.
+  setImmediate(() => accepted[0]?.destroy());
+  expect(await text((await posted).body)).toBe("data");
+  expect(await get()).toBe("data");
+  expect(opened).toHaveLength(2);
+});
+
 test("a request that cannot be sent leaves its connection to the next", async () => {
   const { connections, get } = await pool(undefined, 1);
   await expect(exchangeOver(connections, { ...REQUEST, headers: { name: "line\nbreak" } })).rejects.toThrow("header");
