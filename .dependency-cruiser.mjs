@@ -1,6 +1,6 @@
 /**
- * Who may import whom. A folder of src/, a file directly in it, workers/, or a file of workers/ with a row of its own: `may` names
- * what it imports, `types` that of which it imports types only.
+ * Who may import whom. A folder of src/, a file directly in it, workers/, or a file of workers/ with a row of its own:
+ * `may` names what it imports, `types` that of which it imports types only.
  * @type {Readonly<Record<string, { may: readonly string[], types?: readonly string[] }>>}
  */
 const TABLE = {

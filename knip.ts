@@ -1,8 +1,9 @@
 import type { KnipConfig } from "knip";
 
 /**
- * Files, exports and dependencies that nothing uses. With --production, what only tests use: entries and files of the project that end
- * in "!" are all that counts then, and exports for unit tests of what a file uses itself are none of it.
+ * Files, exports and dependencies that nothing uses. With --production, what only tests use: entries and files of the
+ * project that end in "!" are all that counts then, and exports for unit tests of what a file uses itself are none of
+ * it.
  */
 const config: KnipConfig = ({ production = false }) => ({
   workspaces: {

@@ -11,7 +11,9 @@ export const THREAD_ENTRIES = {
   worker: join(ROOT, "node_modules/piscina/dist/worker.js"),
 };
 
-/** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
+/**
+ * Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage.
+ */
 export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Absolute, because a virtual module has no directory to resolve names from. */
@@ -74,15 +76,16 @@ const LATER: readonly (readonly [path: RegExp, text: string, replacement: string
 ];
 
 /**
- * Loads Node's other modules when one of their exports is first used: all together take a tenth of a small export, which
- * needs few of them. A module that a bundled package takes apart or extends at once loads at once.
+ * Loads Node's other modules when one of their exports is first used: all together take a tenth of a small export,
+ * which needs few of them. A module that a bundled package takes apart or extends at once loads at once.
  */
 const lateModules: Plugin = {
   name: "late-modules",
   resolveId(id) {
     if (!isBuiltin(id)) return;
     const name = id.replace(/^node:/, "");
-    // An object cannot stand for a module that is a class, such as `node:stream`: packages extend it and use `instanceof`.
+    // An object cannot stand for a module that is a class, such as `node:stream`: packages extend it and use
+    // `instanceof`.
     const isClass = typeof process.getBuiltinModule(id) === "function" && name !== "assert";
     return isClass || EARLY.has(name) ? undefined : `${LATE}${name}`;
   },

@@ -13,8 +13,8 @@ const names = readdirSync(directory).filter((file) => /\.c?js$/.test(file));
 // The name of a file is part of its compiled code.
 const loader = new ModuleLoader("/tandem", { source: (name) => readFileSync(join(directory, name), "utf8") });
 
-// V8 does not initialize the padding of its objects, and the cache contains it. Fresh memory is zero, but memory that the garbage
-// collector freed has former contents, which depend on timing. So the collector must not run.
+// V8 does not initialize the padding of its objects, and the cache contains it. Fresh memory is zero, but memory that
+// the garbage collector freed has former contents, which depend on timing. So the collector must not run.
 const profiler = new GCProfiler();
 profiler.start();
 

@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 export const ROOT = dirname(import.meta.dirname);
 
 /**
- * Runs a command of the project with its arguments, or prints its usage for `--help`. A failure ends the process with one
- * message instead of a stack trace.
+ * Runs a command of the project with its arguments, or prints its usage for `--help`. A failure ends the process with
+ * one message instead of a stack trace.
  */
 export async function runScript(usage: string, main: (args: readonly string[]) => Promise<void> | void): Promise<void> {
   const args = process.argv.slice(2);
@@ -55,7 +55,8 @@ export function makeTemporaryDirectory(prefix: string): string {
 }
 
 /**
- * Creates a temporary directory in which a result is built. Removes those that killed builds of that result left behind.
+ * Creates a temporary directory in which a result is built. Removes those that killed builds of that result left
+ * behind.
  */
 export function makeStagingDirectory(directory: string, result: string): string {
   const prefix = `.making-${result}-`;

@@ -13,7 +13,11 @@ import { type Environment, homeDirectory, workingDirectory } from "./process/env
  *
  * @example
  * ```ts
- * const exporting = exportImages({ images: ["registry.example/app"], cacheImage: "registry.example/app-cache", parallel: true });
+ * const exporting = exportImages({
+ *   images: ["registry.example/app"],
+ *   cacheImage: "registry.example/app-cache",
+ *   parallel: true,
+ * });
  * for await (const event of exporting) if (event.event === "app-image-ready") deploy(event.digest);
  * const { app } = await exporting.result;
  * ```
@@ -34,7 +38,9 @@ export interface ExportEnvironment {
   readonly home?: string | undefined;
   /** Receives the log; without it nothing is logged. If it throws, that line is lost and the export goes on. */
   readonly logger?: Logger | undefined;
-  /** Stops the export: uploads are cancelled, caches stay unchanged, and the result rejects with the signal's reason. */
+  /**
+   * Stops the export: uploads are cancelled, caches stay unchanged, and the result rejects with the signal's reason.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -140,7 +146,9 @@ function copyOf(options: ExportOptions): ExportOptions {
   }
 }
 
-/** A logger that throws loses its line; the export goes on. Messages are redacted and escaped as in the command's log. */
+/**
+ * A logger that throws loses its line; the export goes on. Messages are redacted and escaped as in the command's log.
+ */
 function guarded(logger: Logger): Logger {
   const log = (level: keyof Logger) => (message: string) => {
     const shown = withoutSecrets(message);

@@ -8,8 +8,8 @@ import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
 
 /*
  * Everything that the engine and its threads both know: the tar of a layer and its blocks, the shared memory, the
- * messages. Only src/engine/small-tasks.ts imports more of the threads' code. Messages of uploads, whose thread runs the
- * code of src/http, are in src/http/upload-task.ts.
+ * messages. Only src/engine/small-tasks.ts imports more of the threads' code. Messages of uploads, whose thread runs
+ * the code of src/http, are in src/http/upload-task.ts.
  */
 
 /**
@@ -165,9 +165,9 @@ export function outputBytes(arena: Arena, slot: number, length: number): Buffer 
 }
 
 /*
- * Messages. A task gets exactly one reply: its Done, or TaskFailed, because the fields of a rejection do not survive the
- * thread border. Layer bytes are not copied: messages name the slot of the arena. Sizes are in bytes; setups are given to
- * every thread of a pool at its start.
+ * Messages. A task gets exactly one reply: its Done, or TaskFailed, because the fields of a rejection do not survive
+ * the thread border. Layer bytes are not copied: messages name the slot of the arena. Sizes are in bytes; setups are
+ * given to every thread of a pool at its start.
  */
 
 export interface CompressorSetup {

@@ -43,7 +43,8 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
     const connections = routes.connectionsOf(routeFromWire(route));
     const response = await exchangeOver(connections, { ...request, body: sent, signal: sent.signal });
     const bytes = await readBriefly(response.body);
-    // The body ended early because its file could not be read. If it was stopped, the main thread knows, and needs the response.
+    // The body ended early because its file could not be read. If it was stopped, the main thread knows, and needs the
+    // response.
     if (!stop.signal.aborted) sent.cancelled.throwIfAborted();
     return { kind: "answered", status: response.status, headers: response.headers, body: bytes, position };
   } catch (error) {

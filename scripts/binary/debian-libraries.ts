@@ -8,9 +8,10 @@ import { makeTemporaryDirectory, ROOT } from "../script.ts";
 import type { Architecture } from "./fetch-runtime.ts";
 
 /*
- * The C library, its dynamic loader and GCC's libraries, which Node.js links to, from Debian packages that debian-packages.json pins by
- * file and SHA-256. Debian 12: its glibc has the name services files and dns within libc.so.6, and runs on Linux 3.2 and newer.
- * Pool paths of a release without further point releases never change, on mirrors and in Debian's archive of old releases.
+ * The C library, its dynamic loader and GCC's libraries, which Node.js links to, from Debian packages that
+ * debian-packages.json pins by file and SHA-256. Debian 12: its glibc has the name services files and dns within
+ * libc.so.6, and runs on Linux 3.2 and newer. Pool paths of a release without further point releases never change, on
+ * mirrors and in Debian's archive of old releases.
  */
 
 const packagesSchema = z.record(

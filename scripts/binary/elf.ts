@@ -1,6 +1,9 @@
 import type { Architecture } from "./fetch-runtime.ts";
 
-/* 64-bit little-endian ELF files: all programs of the supported architectures. Offsets are those of Elf64_Ehdr and Elf64_Phdr (elf(5)). */
+/*
+ * 64-bit little-endian ELF files: all programs of the supported architectures. Offsets are those of Elf64_Ehdr and
+ * Elf64_Phdr (elf(5)).
+ */
 
 const HEADER_SIZE = 64;
 

@@ -28,8 +28,8 @@ const CUSTOM_MODE = 0o755;
 
 /**
  * The SBOMs of the lifecycle and the launcher in `<layers>/sbom`, from where they get into layers
- * (docs/compatibility.md#sbom-copies). The copies are made before the reference makes them, while images are still being
- * opened, so they can be undone.
+ * (docs/compatibility.md#sbom-copies). The copies are made before the reference makes them, while images are still
+ * being opened, so they can be undone.
  */
 export class SbomCopies {
   readonly #added: ByteString[] = [];

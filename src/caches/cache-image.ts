@@ -122,8 +122,8 @@ export class ImageCache implements CacheStore {
       const repository = context.registries.repository(reference);
       const access = awaitedLater(repository.checkPush({ priority: CACHE_PRIORITY, signal }));
       const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
-        // A damaged cache image is replaced, like one whose layers are gone (docs/compatibility.md#damaged-cache-images);
-        // otherwise every later build would fail.
+        // A damaged cache image is replaced, like one whose layers are gone
+        // (docs/compatibility.md#damaged-cache-images); otherwise every later build would fail.
         if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
         throw error;
       });

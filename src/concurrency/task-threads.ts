@@ -78,7 +78,10 @@ export class TaskThreads<Task, Reply> {
   readonly #threads: Thread<Task, Reply>[] = [];
   readonly #places = new PriorityLimiter(0);
   #tasks = 0;
-  /** Size of the tasks that found all threads busy since the last start: one long task, or many short ones, start another. */
+  /**
+   * Size of the tasks that found all threads busy since the last start: one long task, or many short ones, start
+   * another.
+   */
   #sharedSize = 0;
 
   constructor(options: TaskThreadsOptions) {
@@ -144,7 +147,8 @@ export class TaskThreads<Task, Reply> {
     const thread = this.#threads.reduce((least, other) => (other.running < least.running ? other : least));
     thread.running += 1;
     try {
-      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
+      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options
+      // object.
       return await thread.pool.run(task, port === undefined ? {} : { transferList: [port] as unknown as TransferList });
     } finally {
       thread.running -= 1;

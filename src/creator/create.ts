@@ -155,8 +155,8 @@ async function prepareBuild(
 const GENERATOR_FAILURE = /failed to initialize generator: failed to read run file: read \/: is a directory$/;
 
 /**
- * The detector generates Dockerfiles as soon as it has detected extensions, which the reference's creator never does. So
- * if there are extensions in the order, the detector gets a directory as run.toml, which it reads only to generate
+ * The detector generates Dockerfiles as soon as it has detected extensions, which the reference's creator never does.
+ * So if there are extensions in the order, the detector gets a directory as run.toml, which it reads only to generate
  * (docs/compatibility.md#creator-extensions).
  */
 async function detect(inputs: CreateInputs, dependencies: BuildDependencies, signal: AbortSignal): Promise<void> {

@@ -107,7 +107,10 @@ export interface AppDestination {
   announce(logger: Logger): void;
   /** Which forms of a layer the destination consumes. Final once {@link openLaunchCache} has settled. */
   readonly layerUses: readonly LayerUse[];
-  /** A layer of the previous image in the destination's own cache, for when that image is gone; undefined if it is not cached. */
+  /**
+   * A layer of the previous image in the destination's own cache, for when that image is gone; undefined if it is not
+   * cached.
+   */
   findCached(diffId: DiffID): Promise<ExistingContent<SourceImage> | undefined>;
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**

@@ -35,8 +35,8 @@ export interface DockerHost {
 
 /**
  * Reads Docker's variables as its own client does (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
- * `tcp://`, `http://` or `https://`), the proxies' variables, `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`,
- * `DOCKER_API_VERSION`.
+ * `tcp://`, `http://` or `https://`), the proxies' variables, `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and
+ * `key.pem`, `DOCKER_TLS_VERIFY`, `DOCKER_API_VERSION`.
  * @throws Fault for an unsupported host or version, or certificates that cannot be used
  */
 export function readDockerHost(environment: Environment): DockerHost {

@@ -31,9 +31,9 @@ export function canShowChanges(
 const MAX_PROCESSES = 1000;
 
 /**
- * True if a process has a file of the layer open for writing, or in a shared mapping that it may write to. A process that
- * may not be inspected counts if it may belong to the build. Also true with more than {@link MAX_PROCESSES}, such as those
- * of a whole host: reading them all would take too long.
+ * True if a process has a file of the layer open for writing, or in a shared mapping that it may write to. A process
+ * that may not be inspected counts if it may belong to the build. Also true with more than {@link MAX_PROCESSES}, such
+ * as those of a whole host: reading them all would take too long.
  * @param session of the builder, which leads it (setsid(2))
  */
 export function hasWriter(layer: LayerFiles, session: number, pids: readonly string[] = processes()): boolean {

@@ -54,8 +54,8 @@ interface EarlyResources {
  * Builds layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be built early is built in its turn.
  *
- * During the build threads have the lowest priority (src/process/priority.ts). Work runs on half of the cores, one layer
- * at a time, and pauses while memory or disk are short.
+ * During the build threads have the lowest priority (src/process/priority.ts). Work runs on half of the cores, one
+ * layer at a time, and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new EarlyLayerStore();

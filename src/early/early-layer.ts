@@ -18,8 +18,8 @@ export interface EarlyPlan {
 }
 
 /**
- * A build of a layer, and a stamp of its tree that will show every later change (change-detection.ts). `hasWriter` is true
- * if a process can write to one of the layer's files now; `stop` cancels the build unless it is complete.
+ * A build of a layer, and a stamp of its tree that will show every later change (change-detection.ts). `hasWriter` is
+ * true if a process can write to one of the layer's files now; `stop` cancels the build unless it is complete.
  */
 export interface StampedBuild extends EarlyBuild {
   readonly stamp: TreeStamp;

@@ -70,8 +70,8 @@ export class WorkerPool {
   }
 
   /**
-   * Starts threads before their first task if directories will need them: they take 50 ms to start. Only threads work on
-   * files that may hang, because this thread must hear signals.
+   * Starts threads before their first task if directories will need them: they take 50 ms to start. Only threads work
+   * on files that may hang, because this thread must hear signals.
    * @param others files and directories that are read or written, besides the directories that layers are made of
    */
   async startFor(directories: readonly ByteString[], others: readonly ByteString[] = []): Promise<void> {

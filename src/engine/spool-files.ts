@@ -54,8 +54,8 @@ export async function openNamelessFile(directory: string): Promise<SpoolFile> {
 }
 
 /**
- * Throws what {@link openNamelessFile} would throw later. Synchronous, because the process may have the rights of another
- * user for as long as it takes.
+ * Throws what {@link openNamelessFile} would throw later. Synchronous, because the process may have the rights of
+ * another user for as long as it takes.
  */
 export function requireSpoolDirectory(directory: string): void {
   try {

@@ -371,7 +371,9 @@ export const CODES = {
 } as const satisfies { readonly [Code in `EXPORT_${FaultStage}` | `EXPORT_${FaultStage}_${string}`]?: CodeEntry };
 
 // TypeDoc would spell `keyof` out.
-/** A stable name for one kind of failure: `EXPORT_<stage>_<what>`. docs/troubleshooting.md#all-error-codes lists them. */
+/**
+ * A stable name for one kind of failure: `EXPORT_<stage>_<what>`. docs/troubleshooting.md#all-error-codes lists them.
+ */
 export type FaultCode = { readonly [Code in keyof typeof CODES]: Code }[keyof typeof CODES];
 
 export function stageOf(code: FaultCode): FaultStage {

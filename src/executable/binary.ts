@@ -4,8 +4,9 @@ import { HIDDEN, runtimeList } from "../process/environment.ts";
 import { embeddedModules } from "./modules.ts";
 
 /*
- * Entry of the single executable application (nodejs.org/api/single-executable-applications.html), which launcher/launcher.c
- * starts. It has no files to start threads from, so they start from an asset, whatever file piscina names.
+ * Entry of the single executable application (nodejs.org/api/single-executable-applications.html), which
+ * launcher/launcher.c starts. It has no files to start threads from, so they start from an asset, whatever file piscina
+ * names.
  */
 class EmbeddedWorker extends threads.Worker {
   constructor(_filename: string | URL, options: threads.WorkerOptions) {
@@ -14,8 +15,8 @@ class EmbeddedWorker extends threads.Worker {
 }
 Object.assign(threads, { Worker: EmbeddedWorker });
 
-// The launcher hides the whole environment. Variables that Node.js and the bundled libraries must not see stay hidden; the rest get
-// their names back.
+// The launcher hides the whole environment. Variables that Node.js and the bundled libraries must not see stay hidden;
+// the rest get their names back.
 const lists = getAsset("runtime.sh", "utf8");
 const names = new Set(["runtime_variables", "library_variables"].flatMap((name) => runtimeList(lists, name)));
 const hidden: string[] = [];

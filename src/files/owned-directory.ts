@@ -29,7 +29,9 @@ const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 const SQLITE_CANTOPEN = 14;
 
-/** In bytes, without links. SQLite's os_unix.c opens names of up to 512, and its pager keeps 8 for a journal's suffix. */
+/**
+ * In bytes, without links. SQLite's os_unix.c opens names of up to 512, and its pager keeps 8 for a journal's suffix.
+ */
 const MAX_LOCK_PATH = 504;
 
 type Refusal = "held" | "unsupported";
@@ -45,7 +47,10 @@ type Refusal = "held" | "unsupported";
  */
 export class OwnedDirectory {
   readonly path: string;
-  /** False on file systems without locks and for paths too long for SQLite: several processes may own the directory at once. */
+  /**
+   * False on file systems without locks and for paths too long for SQLite: several processes may own the directory at
+   * once.
+   */
   readonly isExclusive: boolean;
   readonly #lock: DatabaseSync | undefined;
   readonly #file: BigIntStats;
@@ -121,8 +126,8 @@ function tryLock(file: string): DatabaseSync | Refusal | Error {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file);
-    // In memory, because a journal would be a second file. IMMEDIATE, because EXCLUSIVE also fails while another process
-    // tries to lock, so that two of them could block each other.
+    // In memory, because a journal would be a second file. IMMEDIATE, because EXCLUSIVE also fails while another
+    // process tries to lock, so that two of them could block each other.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE");
     return database;
   } catch (error) {

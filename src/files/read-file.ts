@@ -2,11 +2,11 @@ import { readFileSync as readSync, realpathSync, statSync } from "node:fs";
 import { open, realpath, stat } from "node:fs/promises";
 
 /**
- * Reads a whole file in requests that `process.getActiveResourcesInfo()` lists, as src/process/signals.ts needs: the process
- * may have to end while one of them is blocked. Node's `readFile` of a path is a job that is not listed
+ * Reads a whole file in requests that `process.getActiveResourcesInfo()` lists, as src/process/signals.ts needs: the
+ * process may have to end while one of them is blocked. Node's `readFile` of a path is a job that is not listed
  * (https://github.com/nodejs/node/blob/v26.10.0/lib/internal/fs/promises.js).
- * @throws Error for a FIFO, which has no end, and no beginning before a process writes to it. A pipe that a shell passes as
- * /dev/fd/N is read: it has a writer, and no path of its own, which realpath(3) would find.
+ * @throws Error for a FIFO, which has no end, and no beginning before a process writes to it. A pipe that a shell
+ * passes as /dev/fd/N is read: it has a writer, and no path of its own, which realpath(3) would find.
  */
 export async function readFile(path: string): Promise<Buffer> {
   if ((await stat(path)).isFIFO() && (await hasPath(path))) throw fifoError();

@@ -33,8 +33,8 @@ export function toByteString(text: string): ByteString {
 }
 
 /**
- * The text of bytes. Each byte that is not UTF-8 becomes a lone surrogate (U+DC80 to U+DCFF), so that names stay distinct.
- * Output replaces each with U+FFFD, one for each byte, as Go does.
+ * The text of bytes. Each byte that is not UTF-8 becomes a lone surrogate (U+DC80 to U+DCFF), so that names stay
+ * distinct. Output replaces each with U+FFFD, one for each byte, as Go does.
  */
 export function fromByteString(bytes: ByteString): string {
   if (isAscii(bytes)) return bytes;

@@ -43,7 +43,8 @@ function decodeTables(text: string, useLegacyDate: boolean): Table {
     return parse(text, { integersAsBigInt: true, useLegacyDate });
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    // Temporal rejects a fraction of more than nine digits, which Go truncates; a TomlDate truncates it to milliseconds.
+    // Temporal rejects a fraction of more than nine digits, which Go truncates; a TomlDate truncates it to
+    // milliseconds.
     const line = text.split("\n")[error.line - 1] ?? "";
     if (!useLegacyDate && LONG_FRACTION.test(line)) return decodeTables(text, true);
     const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");

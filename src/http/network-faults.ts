@@ -46,8 +46,8 @@ export function isTlsFailure({ cause }: RegistryFault): boolean {
 }
 
 /**
- * As Go words it (`dialConn` in https://github.com/golang/go/blob/go1.26.8/src/net/http/transport.go), where the error of
- * a proxy is never one of the registry.
+ * As Go words it (`dialConn` in https://github.com/golang/go/blob/go1.26.8/src/net/http/transport.go), where the error
+ * of a proxy is never one of the registry.
  */
 function describeProxyConnect(code: string, error: unknown): string {
   const reason = isPlainHttp(code)

@@ -88,9 +88,9 @@ export interface RedirectRules {
 }
 
 /**
- * Sends a request and follows redirects. Where the rules allow no credentials, the user and password in the URL are sent,
- * as in Go. `resolve` reads a Location header, which is otherwise taken as written; undefined rejects it. A request with
- * a body is repeated only for 307 and 308, which keep the method.
+ * Sends a request and follows redirects. Where the rules allow no credentials, the user and password in the URL are
+ * sent, as in Go. `resolve` reads a Location header, which is otherwise taken as written; undefined rejects it. A
+ * request with a body is repeated only for 307 and 308, which keep the method.
  */
 export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpResponse> {
   const isReading = request.method === "GET" || request.method === "HEAD";

@@ -9,8 +9,8 @@ import { commonHeaders, connectThrough, connectThroughSocks, throughProxy } from
 const KEEP_ALIVE_MS = 30_000;
 
 /**
- * The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. A connection
- * must open within `connectMs`, with its tunnel and its TLS handshakes.
+ * The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. A
+ * connection must open within `connectMs`, with its tunnel and its TLS handshakes.
  */
 export interface Route {
   readonly url: URL;
@@ -19,7 +19,9 @@ export interface Route {
   readonly connectMs: number;
 }
 
-/** The proxy, if it receives whole requests instead of opening a tunnel: its connections carry those to every http host. */
+/**
+ * The proxy, if it receives whole requests instead of opening a tunnel: its connections carry those to every http host.
+ */
 function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): URL | undefined {
   return url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
 }

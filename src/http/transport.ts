@@ -51,8 +51,8 @@ interface WaitingRequest {
 }
 
 /**
- * A pool of connections. As in Go, a request takes the first one that is free, which need not be the one that was opened
- * for it: behind a limit of connections, that one may open late or never.
+ * A pool of connections. As in Go, a request takes the first one that is free, which need not be the one that was
+ * opened for it: behind a limit of connections, that one may open late or never.
  */
 export class Connections {
   readonly #open: () => Promise<Socket>;
@@ -326,7 +326,8 @@ export async function exchangeOver(connections: Connections, request: RawRequest
         },
         signal,
       );
-      // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
+      // A server may respond before reading the whole body. Read its response first: ending the body ends the
+      // connection.
       response.body.once("close", () => stream?.destroy());
       return decoded(response, request);
     } catch (error) {

@@ -97,8 +97,8 @@ function decode(text: string): Buffer {
 }
 
 /**
- * Opens a connection to a host through an HTTP proxy's open connection (RFC 9110 section 9.3.6). Any status but 200 is a
- * refusal, as in Go (net/http/transport.go, `dialConn`).
+ * Opens a connection to a host through an HTTP proxy's open connection (RFC 9110 section 9.3.6). Any status but 200 is
+ * a refusal, as in Go (net/http/transport.go, `dialConn`).
  * @param authority `host:port`
  * @throws ProxyRefusal
  */

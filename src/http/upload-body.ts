@@ -181,7 +181,9 @@ export class UploadBody implements StreamedBody {
     this.#aborted.abort(stallFault(this.hooks));
   }
 
-  /** Its errors become faults, because an error with a code, such as EIO of a file, would look like the connection's. */
+  /**
+   * Its errors become faults, because an error with a code, such as EIO of a file, would look like the connection's.
+   */
   async *#readSource(from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     try {
       yield* this.source.read(from, signal);

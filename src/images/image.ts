@@ -71,8 +71,8 @@ export function newLayerMediaType(manifestMediaType: string, compression: "gzip"
 }
 
 /**
- * A layer as a manifest of this kind lists it (docs/compatibility.md#reused-layer-types): podman and skopeo reject OCI's
- * layer types in Docker's manifests.
+ * A layer as a manifest of this kind lists it (docs/compatibility.md#reused-layer-types): podman and skopeo reject
+ * OCI's layer types in Docker's manifests.
  * @returns undefined if manifests of this kind have no type for it
  */
 export function layerIn(manifestMediaType: string, layer: Descriptor): Descriptor | undefined {

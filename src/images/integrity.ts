@@ -83,8 +83,8 @@ export function isUnreadable(error: unknown): error is Fault {
 /**
  * Why no layer may be reused from a previous image: its manifest, config and label contradict each other, so that a
  * diffID may belong to another layer's blob. undefined for a consistent image.
- * @param base today's run image: an update may keep its last layer and replace those below, so only the reference in the
- * label tells whether the image was built upon it
+ * @param base today's run image: an update may keep its last layer and replace those below, so only the reference in
+ * the label tells whether the image was built upon it
  */
 export function appImageDamage(
   image: ExistingImage,

@@ -159,7 +159,10 @@ const FLAGS = {
   /** Whether report.toml has the table `[image.run-image]` (RFC 0129). */
   reportRunImage: { type: "bool", usage: "report the run image in report.toml", group: "additional",
     env: "CNB_EXPORT_REPORT_RUN_IMAGE", fallbackText: "off", tuning: "reportRunImage", library: true },
-  /** How long to keep retrying a failing registry request, such as `90s`, `5m` (the default) or `1h30m`; `0` disables retries. */
+  /**
+   * How long to keep retrying a failing registry request, such as `90s`, `5m` (the default) or `1h30m`; `0` disables
+   * retries.
+   */
   retryBudget: { type: "string", usage: "how long to keep retrying a failing registry request; 0 disables retries",
     group: "additional", env: "CNB_EXPORT_RETRY_BUDGET", fallback: "5m",
     check: { expected: "a duration such as 90s, 5m or 1h30m", parse: parseGoDuration }, tuning: "retryBudgetMs",

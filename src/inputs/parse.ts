@@ -146,12 +146,16 @@ export type ImageNames = readonly [string, ...string[]];
 
 /**
  * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
- * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths are
- * resolved against the working directory. The log and faults name an option by its flag: `cacheDir` is `-cache-dir`.
+ * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths
+ * are resolved against the working directory. The log and faults name an option by its flag: `cacheDir` is
+ * `-cache-dir`.
  * @interface
  */
 export type ExportOptions = {
-  /** Names of the app image. The first is its name in the log; all point to it in the end. In layout mode they become paths. */
+  /**
+   * Names of the app image. The first is its name in the log; all point to it in the end. In layout mode they become
+   * paths.
+   */
   readonly images: ImageNames;
 } & FlagOptions;
 

@@ -116,7 +116,8 @@ export function parseReference(text: string): Reference {
 }
 
 /**
- * As {@link parseReference}, but refuses URLs, some of which would parse as an image of a registry named like the scheme.
+ * As {@link parseReference}, but refuses URLs, some of which would parse as an image of a registry named like the
+ * scheme.
  * @param what where the text comes from; the hint of a fault names it
  */
 export function parseGivenReference(what: string, text: string): Reference {

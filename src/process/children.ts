@@ -6,9 +6,9 @@ const SHELL = "/bin/sh";
 let givenOpenFiles: string | undefined;
 
 /**
- * Remembers the soft limit of open files that the process was started with, for the programs that it starts. Node.js raises
- * its own to the hard limit, and programs inherit that: some then close or make room for a billion descriptors. Go gives
- * programs the original limit back (docs/compatibility.md#open-files).
+ * Remembers the soft limit of open files that the process was started with, for the programs that it starts. Node.js
+ * raises its own to the hard limit, and programs inherit that: some then close or make room for a billion descriptors.
+ * Go gives programs the original limit back (docs/compatibility.md#open-files).
  * @param limit a decimal number; "" or undefined if Node.js did not raise it, or nothing is known
  */
 export function rememberOpenFiles(limit: string | undefined): void {

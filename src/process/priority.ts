@@ -5,8 +5,9 @@ import { setPriority } from "node:os";
 const LOWEST = 19;
 
 /**
- * Gives the process's threads the lowest priority, which they keep: raising it takes privileges. Exempt are the main thread
- * and libuv's, which work on files for it. A thread that starts later has the main thread's priority. Never throws.
+ * Gives the process's threads the lowest priority, which they keep: raising it takes privileges. Exempt are the main
+ * thread and libuv's, which work on files for it. A thread that starts later has the main thread's priority. Never
+ * throws.
  */
 export function lowerThreads(): void {
   for (const thread of otherThreads()) {

@@ -2,7 +2,9 @@ import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../errors/fault.ts";
 
-/** Signals that end a Go program, and that terminals, platforms or people send. Phases of the creator would outlive it. */
+/**
+ * Signals that end a Go program, and that terminals, platforms or people send. Phases of the creator would outlive it.
+ */
 const STOP_SIGNALS = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGTERM"] as const;
 
 export type StopSignal = (typeof STOP_SIGNALS)[number];

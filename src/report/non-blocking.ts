@@ -60,9 +60,9 @@ export function nonBlocking(descriptor: number): NonBlocking {
 }
 
 /**
- * Creates Node's stream of standard output or error without a change to the open file description, which other processes
- * share. Node creates streams of both at the latest when a thread starts or a socket closes, and makes those of pipes and
- * sockets non-blocking.
+ * Creates Node's stream of standard output or error without a change to the open file description, which other
+ * processes share. Node creates streams of both at the latest when a thread starts or a socket closes, and makes those
+ * of pipes and sockets non-blocking.
  */
 export function createStandardStream(descriptor: 1 | 2): void {
   const { isNonBlocking } = readDescriptorFlags(descriptor);

@@ -12,7 +12,9 @@ export interface Selection {
   readonly rounds: number;
   /** Factor for all sizes. */
   readonly sizeFactor: number;
-  /** Measures only what the front page shows: our exporter with the most workers and the reference, with `-parallel`. */
+  /**
+   * Measures only what the front page shows: our exporter with the most workers and the reference, with `-parallel`.
+   */
   readonly isFront: boolean;
   /** Measures how an export grows with layers, sizes and tags. */
   readonly growth: boolean;

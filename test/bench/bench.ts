@@ -30,7 +30,9 @@ import { LEAST_PAIRS } from "./statistics.ts";
 import { describeCurve } from "./worker-curve/curve-report.ts";
 import { measureCurve } from "./worker-curve/measure-curve.ts";
 
-/* Measures exports of large builds, in turns with the reference exporter, peers and floors; `--help` lists the options. */
+/*
+ * Measures exports of large builds, in turns with the reference exporter, peers and floors; `--help` lists the options.
+ */
 
 const referenceExporter = process.env.REFERENCE_EXPORTER || undefined;
 const referenceLifecycle = process.env.REFERENCE_LIFECYCLE || undefined;

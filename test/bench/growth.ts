@@ -109,8 +109,8 @@ export async function measureGrowth(
 }
 
 /**
- * The limit from which a series counts as more than linear: the cost of one more unit at its end, relative to its start. A
- * quadratic cost grows with the distance between points, which is 2 to 20 times.
+ * The limit from which a series counts as more than linear: the cost of one more unit at its end, relative to its
+ * start. A quadratic cost grows with the distance between points, which is 2 to 20 times.
  */
 const MOST_INCREASE = 1.5;
 

@@ -184,8 +184,8 @@ export type StoredResults = z.infer<typeof resultsSchema>;
 export const RESULTS = join("docs", "benchmarks", "results.json");
 
 /**
- * Adds new results to those of earlier runs. Each cell, point, build and curve replaces its predecessor as a whole. Results of
- * another machine are dropped, because one table must not mix machines.
+ * Adds new results to those of earlier runs. Each cell, point, build and curve replaces its predecessor as a whole.
+ * Results of another machine are dropped, because one table must not mix machines.
  */
 export function mergeResults(earlier: StoredResults | undefined, now: StoredResults): StoredResults {
   if (earlier === undefined || !isDeepStrictEqual(earlier.machine, now.machine)) return now;

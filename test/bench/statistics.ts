@@ -57,8 +57,8 @@ export const LEAST_PAIRS = 6;
 
 /**
  * Estimates a median from its order statistics. The interval needs no assumption about the distribution and no random
- * numbers: the true median lies outside of `[k-th smallest, k-th largest]` only if fewer than `k` values fall on one side of it,
- * which is binomial.
+ * numbers: the true median lies outside of `[k-th smallest, k-th largest]` only if fewer than `k` values fall on one
+ * side of it, which is binomial.
  * @returns low 0 and high infinite for fewer values than {@link LEAST_PAIRS}
  */
 export function estimateMedian(values: readonly number[]): Estimate {

@@ -37,7 +37,10 @@ export function withoutStaging(outcome: Outcome): Outcome {
   return { ...outcome, cacheDir: outcome.cacheDir.filter(({ path }) => !path.startsWith("staging/")) };
 }
 
-/** Blobs that no image names yet are in a layout's directory when its export fails, as they are when it is written again. */
+/**
+ * Blobs that no image names yet are in a layout's directory when its export fails, as they are when it is written
+ * again.
+ */
 export function withoutOtherBlobs({ previous, run, ...rest }: Played): Played {
   const hasFailed = run.exitCode !== 0 || (previous !== undefined && previous.exitCode !== 0);
   if (!hasFailed) return { ...rest, previous, run };

@@ -14,9 +14,9 @@ import { type ImageConfig, imageConfigBytes, parseImageConfig } from "../../src/
 import { manifestBytes, parseIndex, parseManifest, selectManifest } from "../../src/oci/manifest.ts";
 
 /**
- * Documents with one member changed, and what the reference's decoders make of each (fixtures/README.md). An edit is where
- * bytes are cut out, how many, and which are put there; an outcome is true for the value of the unchanged document, false
- * for an error, or an edit of that value.
+ * Documents with one member changed, and what the reference's decoders make of each (fixtures/README.md). An edit is
+ * where bytes are cut out, how many, and which are put there; an outcome is true for the value of the unchanged
+ * document, false for an error, or an edit of that value.
  */
 const edit = z.tuple([z.int(), z.int(), z.string()]);
 const schema = z.record(

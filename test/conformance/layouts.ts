@@ -37,7 +37,9 @@ export function writeRunLayout({ blobs, layerDigests, manifests }: RunImage, isS
   writeFileSync(join(RUN_LAYOUT, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
 }
 
-/** All layouts that a run made, by their path below `layouts`; their digests get names. Undefined when there is none. */
+/**
+ * All layouts that a run made, by their path below `layouts`; their digests get names. Undefined when there is none.
+ */
 export function describeLayouts(scene: Scene, label: string): Readonly<Record<string, LayoutTexts>> | undefined {
   if (!statSync(LAYOUTS, { throwIfNoEntry: false })?.isDirectory()) return undefined;
   const names = readdirSync(LAYOUTS, { recursive: true, encoding: "utf8" }).filter((name) =>

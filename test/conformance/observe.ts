@@ -29,8 +29,8 @@ export interface Scene {
 }
 
 /**
- * Everything that a run left: what it printed, files, images in the registries, with every digest, size and diffID of the
- * images recomputed.
+ * Everything that a run left: what it printed, files, images in the registries, with every digest, size and diffID of
+ * the images recomputed.
  * @param label `previous.` of the first build of two, else empty
  */
 export async function observe(

@@ -10,7 +10,10 @@ export function withoutOwnFlags(outcome: Outcome): Outcome {
   return { ...outcome, stderr };
 }
 
-/** Makes the reference's usage block out of our answer to `-h`, which has the same flags in groups, with their variables. */
+/**
+ * Makes the reference's usage block out of our answer to `-h`, which has the same flags in groups, with their
+ * variables.
+ */
 export function asUsageBlock(outcome: Outcome): Outcome {
   if (!outcome.stderr[0]?.startsWith("Usage: ")) return outcome;
   const flags = outcome.stderr.flatMap((line, i, lines) =>

@@ -26,7 +26,10 @@ export interface PreviousAnalyzed {
 
 export const NOTHING_ANALYZED: PreviousAnalyzed = { image: "", metadata: "" };
 
-/** Analyzes what a build has left; its texts have placeholders. @param layouts absolute path of the directory of layouts */
+/**
+ * Analyzes what a build has left; its texts have placeholders.
+ * @param layouts absolute path of the directory of layouts
+ */
 export function analyzePrevious({ images, layouts = {} }: Outcome, layoutsDir: string): PreviousAnalyzed {
   const image = images["{previous.appDigest}"];
   if (image !== undefined) return describe("{registry}/app@{previous.appDigest}", image.config);

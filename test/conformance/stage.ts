@@ -10,9 +10,9 @@ import { STAGE_MARK } from "./materialize.ts";
 import type { Played, PlayedCase } from "./play-case.ts";
 
 /**
- * Builds a root directory that has everything of the machine but an empty /tmp and no /cnb, and runs a command there. Takes an
- * empty directory, paths that the command needs even if they are below /tmp, `--`, and the command. The mounts belong to the
- * namespace of the process and end with it.
+ * Builds a root directory that has everything of the machine but an empty /tmp and no /cnb, and runs a command there.
+ * Takes an empty directory, paths that the command needs even if they are below /tmp, `--`, and the command. The mounts
+ * belong to the namespace of the process and end with it.
  */
 const ENTER = `
 set -eu
@@ -58,7 +58,10 @@ export const OUR_COMMAND: PlaySubject = { path: EXPORTER };
 /** Debian's registry where it is installed, else the fake. */
 export const INSTALLED_REGISTRY = DOCKER_REGISTRY.path === undefined ? "fake" : "docker-registry";
 
-/** Path of a reference exporter to compare with, from REFERENCE_EXPORTER; undefined when there is none. A stage has no link to it. */
+/**
+ * Path of a reference exporter to compare with, from REFERENCE_EXPORTER; undefined when there is none. A stage has no
+ * link to it.
+ */
 export function referenceExporter(): string | undefined {
   const path = process.env.REFERENCE_EXPORTER;
   return path ? realpathSync(path) : undefined;
@@ -83,8 +86,9 @@ export function stageProblem(): string | undefined {
 }
 
 /**
- * A process with a root directory of its own. Layer tars hold absolute paths, so cases are played at the paths that they were
- * recorded at, /tmp/tandem-case and /cnb; those of the machine are not touched, and any number of stages play side by side.
+ * A process with a root directory of its own. Layer tars hold absolute paths, so cases are played at the paths that
+ * they were recorded at, /tmp/tandem-case and /cnb; those of the machine are not touched, and any number of stages play
+ * side by side.
  */
 export class Stage implements AsyncDisposable {
   readonly #root: string;

@@ -12,7 +12,10 @@ export interface Runner {
   run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun>;
 }
 
-/** The command under test, ours or the reference, reachable by the names that a lifecycle has. Its files end with the stage. */
+/**
+ * The command under test, ours or the reference, reachable by the names that a lifecycle has. Its files end with the
+ * stage.
+ */
 export class Subject implements Runner {
   readonly #directory = mkdtempSync(join(tmpdir(), "conformance-subject-"));
 
@@ -37,8 +40,8 @@ export class Subject implements Runner {
 const ROOT = 0;
 
 /**
- * Our command in the stage's process. What it needs of a process is lent to it: working directory, umask, time zone, and a user,
- * which can be taken back because it is only the effective one. One run at a time.
+ * Our command in the stage's process. What it needs of a process is lent to it: working directory, umask, time zone,
+ * and a user, which can be taken back because it is only the effective one. One run at a time.
  */
 export class InProcess implements Runner {
   readonly #command = new InProcessCommand(1);

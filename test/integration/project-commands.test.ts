@@ -12,7 +12,9 @@ const WITH_RUNTIME = "node scripts/with-runtime.mjs ";
 const packageSchema = z.object({ scripts: z.record(z.string(), z.string()) });
 const { scripts } = packageSchema.parse(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")));
 
-/** All programs of the project that are started with arguments: those of `npm run`, and those that have no name there. */
+/**
+ * All programs of the project that are started with arguments: those of `npm run`, and those that have no name there.
+ */
 const PROGRAMS = [
   ...Object.values(scripts).flatMap((script) =>
     script.startsWith(WITH_RUNTIME) ? script.slice(WITH_RUNTIME.length) : [],

@@ -89,8 +89,8 @@ function readableSize(file: number, reported: number): number {
 }
 
 /**
- * Opens a file that should be a regular one: a FIFO in its place must not block. A regular file on which another process,
- * such as a file server, holds a lease cannot be opened like this (open(2), EAGAIN). A thread waits for it.
+ * Opens a file that should be a regular one: a FIFO in its place must not block. A regular file on which another
+ * process, such as a file server, holds a lease cannot be opened like this (open(2), EAGAIN). A thread waits for it.
  * @throws the error of open(2)
  */
 export function openToRead(path: ByteString, followsLink: boolean): number {

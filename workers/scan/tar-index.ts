@@ -206,7 +206,9 @@ function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
   return shared;
 }
 
-/** A separate function, because V8 would compile the inner loop on its own and discard that code whenever the loop ends. */
+/**
+ * A separate function, because V8 would compile the inner loop on its own and discard that code whenever the loop ends.
+ */
 function sharedPrefix(previous: ByteString, name: ByteString): number {
   const max = Math.min(name.length, previous.length, 0xffff);
   let same = 0;

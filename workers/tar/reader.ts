@@ -116,7 +116,8 @@ export class TarReader {
       if (magicOf(block) !== "gnu") throw invalidHeader();
       const realSize = numberIn(block, FIELD.gnuRealSize);
       this.#startSparse(entry, await readOldMap(block, this.#bytes), realSize, size);
-      // The reference keeps the type but loses the map, so its entry is unreadable. A regular file is right in every format.
+      // The reference keeps the type but loses the map, so its entry is unreadable. A regular file is right in every
+      // format.
       return { ...entry, type: TAR_TYPE.file, size: realSize };
     }
     const kind = paxSparse(entry.records);

@@ -24,8 +24,8 @@ export async function putTags(
 
 /**
  * Docker's client takes it for an image ID (`ParseNormalizedNamed` in
- * https://github.com/distribution/reference/blob/v0.6.0/normalize.go). The reference gives it the first name in its full
- * form, and the others as typed.
+ * https://github.com/distribution/reference/blob/v0.6.0/normalize.go). The reference gives it the first name in its
+ * full form, and the others as typed.
  */
 function isIdentifier(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);

@@ -11,7 +11,9 @@ import { type Connection, pathOf, type RequestOptions, scopeOf } from "./connect
 import { WRONG_DIGEST } from "./manifests.ts";
 import { pullHint } from "./refusals.ts";
 
-/** "unknown": some registries do not support HEAD for blobs, or refer to a storage whose signed URLs are only for GET. */
+/**
+ * "unknown": some registries do not support HEAD for blobs, or refer to a storage whose signed URLs are only for GET.
+ */
 export type Presence = "present" | "absent" | "unknown";
 
 const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };

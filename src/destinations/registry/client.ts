@@ -84,7 +84,9 @@ export class RegistryClient {
     return response;
   }
 
-  /** Adds advice if the host that failed is one that the registry referred to, in a redirect or an upload's Location. */
+  /**
+   * Adds advice if the host that failed is one that the registry referred to, in a redirect or an upload's Location.
+   */
   #rethrow(error: unknown, { scheme }: RegistrySession): never {
     if (!(error instanceof RegistryFault) || error.destination === undefined) throw error;
     const { registry } = this.#address;
@@ -97,7 +99,8 @@ export class RegistryClient {
 
   /**
    * The URL where an upload continues, from a Location header.
-   * @throws Fault if it is missing, is not a URL of HTTP, or points into a private network (docs/compatibility.md#private-addresses)
+   * @throws Fault if it is missing, is not a URL of HTTP, or points into a private network
+   * (docs/compatibility.md#private-addresses)
    */
   async location(response: RegistryResponse): Promise<URL> {
     const { registry } = this.#address;

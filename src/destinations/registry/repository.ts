@@ -21,7 +21,9 @@ import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts"
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 import { checkPush } from "./upload-requests.ts";
 
-/** Milliseconds for a registry to find what it has just stored, as long as the reference's first pause between tries. */
+/**
+ * Milliseconds for a registry to find what it has just stored, as long as the reference's first pause between tries.
+ */
 const SETTLE_MS = 1000;
 
 export interface PutOptions extends UploadOptions {
@@ -93,8 +95,8 @@ export class RegistryRepository {
 
   /**
    * Prepares a second push after the registry refused a manifest for missing blobs; logs warnings. The next
-   * {@link putBlob} pushes blobs again that the registry had only reported: those that the refusal names or, if it names
-   * none, those that a HEAD no longer finds. Waits for any others, which may be on their way to its storage,
+   * {@link putBlob} pushes blobs again that the registry had only reported: those that the refusal names or, if it
+   * names none, those that a HEAD no longer finds. Waits for any others, which may be on their way to its storage,
    * unless such a HEAD explains the refusal.
    * @returns the blobs to be pushed again
    * @throws the signal's reason

@@ -32,7 +32,8 @@ export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
 /**
  * Retry policy for opening images: the reference's attempts, then more within the budget, because the finished build is
- * worth it. Like the reference it also retries errors that may be a mirror's or a proxy's (docs/compatibility.md#retries).
+ * worth it. Like the reference it also retries errors that may be a mirror's or a proxy's
+ * (docs/compatibility.md#retries).
  * @param mayBeMissing accept a definite "not found" without retrying
  * @returns a factory of policies, one per image
  */

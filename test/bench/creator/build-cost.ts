@@ -9,13 +9,14 @@ import { makeSources } from "./buildpacks.ts";
 import { creatorContenders, openRegistry, Platform } from "./creator.ts";
 
 /*
- * How much longer does early export make a build that uses all cores? Whole builds vary too much to show some percent. Here each
- * build consists of many short runs of a compiler, one after the other on each core, and the creator is stopped (SIGSTOP) and
- * continued in turns every two seconds: steps of the same build, moments apart, with early export and without. Two builds make a
- * run, one of which begins with the creator stopped, because machines are faster at first.
+ * How much longer does early export make a build that uses all cores? Whole builds vary too much to show some percent.
+ * Here each build consists of many short runs of a compiler, one after the other on each core, and the creator is
+ * stopped (SIGSTOP) and continued in turns every two seconds: steps of the same build, moments apart, with early export
+ * and without. Two builds make a run, one of which begins with the creator stopped, because machines are faster at
+ * first.
  *
- * This is an upper bound: the registry, which drops what it gets, works on the same cores, and early work that would end before
- * the build takes twice as long.
+ * This is an upper bound: the registry, which drops what it gets, works on the same cores, and early work that would
+ * end before the build takes twice as long.
  */
 
 const WINDOW_MS = 2000;
@@ -130,8 +131,8 @@ function readSteps(directory: string): Step[] {
 }
 
 /**
- * Compares steps that lie in one window: how much more they wait for a core while the creator runs, and how much more CPU time
- * they use, as shares of their length without it.
+ * Compares steps that lie in one window: how much more they wait for a core while the creator runs, and how much more
+ * CPU time they use, as shares of their length without it.
  */
 export function compareSteps(steps: readonly Step[], windows: readonly Window[]): { waiting: number; cpu: number } {
   const mean = (isRunning: boolean, lengthOf: (step: Step) => number): number => {

@@ -8,8 +8,8 @@ import { makeBuild } from "../run/make-build.ts";
 import { type BenchLayer, compressed, plain, type Scenario, shared } from "../scenarios.ts";
 
 /*
- * The buildpacks of the creator scenario, which are shell scripts: a JRE, dependencies, and a compiler that keeps all cores busy
- * for 20 s with a fixed amount of work.
+ * The buildpacks of the creator scenario, which are shell scripts: a JRE, dependencies, and a compiler that keeps all
+ * cores busy for 20 s with a fixed amount of work.
  */
 
 const COMPILE_MS = 20_000;
@@ -45,8 +45,8 @@ export interface CreatorSources {
 }
 
 /**
- * Collects the files of all layers and measures how much work takes 20 s on all cores. The amount is the same for all contenders,
- * so that the duration of a build shows how much it was disturbed.
+ * Collects the files of all layers and measures how much work takes 20 s on all cores. The amount is the same for all
+ * contenders, so that the duration of a build shows how much it was disturbed.
  * @param sizeFactor of all sizes and of the 20 s
  */
 export async function makeSources(root: string, sizeFactor: number): Promise<CreatorSources> {

@@ -14,9 +14,9 @@ import { RUN_IMAGE, settleDisk } from "../run/prepare.ts";
 import { type CreatorSources, makeSources, writeBuildpacks } from "./buildpacks.ts";
 
 /*
- * Whole builds with `creator`, with the phases of the lifecycle project: how long after the end of the build is the app image
- * ready? Each contender builds three times in a row in the same registries: a first build, an unchanged rebuild, and a build
- * with one changed dependency.
+ * Whole builds with `creator`, with the phases of the lifecycle project: how long after the end of the build is the app
+ * image ready? Each contender builds three times in a row in the same registries: a first build, an unchanged rebuild,
+ * and a build with one changed dependency.
  */
 
 /** Makes our creator export only after the build. */
@@ -59,7 +59,8 @@ export interface Target extends AsyncDisposable {
 }
 
 /**
- * Measures all contenders on all links, then with the daemon at DOCKER_HOST, unless this process is in a network namespace.
+ * Measures all contenders on all links, then with the daemon at DOCKER_HOST, unless this process is in a network
+ * namespace.
  * @param onResult called with each completed target and link
  */
 export async function measureCreator(

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
 /*
- * A TCP proxy with the bandwidth and latency of a network link, in a process of its own so that the measuring process does not
- * delay it. `startLinkProxy` starts it and sends its configuration; it ends with its parent.
+ * A TCP proxy with the bandwidth and latency of a network link, in a process of its own so that the measuring process
+ * does not delay it. `startLinkProxy` starts it and sends its configuration; it ends with its parent.
  */
 
 const ordersSchema = z.object({

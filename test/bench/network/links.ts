@@ -17,7 +17,8 @@ export interface Link {
 const ROUND_TRIP_MS = 20;
 
 /**
- * Parses `free` (plain loopback), `22` (22 MB/s to each registry, round trips of 20 ms) or `22-shared` (22 MB/s to both).
+ * Parses `free` (plain loopback), `22` (22 MB/s to each registry, round trips of 20 ms) or `22-shared` (22 MB/s to
+ * both).
  * @throws Error that lists the valid forms
  */
 export function parseLink(name: string): Link {
@@ -81,8 +82,9 @@ export async function askChild(child: ChildProcess, message: string | object): P
 const INSIDE = "TANDEM_BENCH_NETWORK";
 
 /**
- * Kernel buffer for a connection at each end, in bytes: some round trips of the links' 0.4 MB. By default, Linux lets a receiver
- * on loopback grow to 32 MB. A proxy's slow link would look fast until that is full; a real link queues far less.
+ * Kernel buffer for a connection at each end, in bytes: some round trips of the links' 0.4 MB. By default, Linux lets a
+ * receiver on loopback grow to 32 MB. A proxy's slow link would look fast until that is full; a real link queues far
+ * less.
  */
 const BUFFER_BYTES = 256 << 10;
 
@@ -95,7 +97,8 @@ export function bufferBytes(): number | undefined {
 }
 
 /**
- * Runs this program again, with the same arguments, in a network namespace with small kernel buffers. Needs root and Linux.
+ * Runs this program again, with the same arguments, in a network namespace with small kernel buffers. Needs root and
+ * Linux.
  * @returns whether it ran; false in the inner process
  * @throws Error if the inner process failed
  */

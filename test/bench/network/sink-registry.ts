@@ -7,9 +7,10 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
 /*
- * A registry that drops the bytes of blobs as they come: it neither hashes nor stores them, and takes their digests as given.
- * Manifests and blobs of up to 64 KiB (configs, layers of the test's run image) stay in memory, because clients read them back.
- * `startRegistryPair` runs it as a process of its own; it ends with its parent. Arguments: files of a certificate and its key, for TLS.
+ * A registry that drops the bytes of blobs as they come: it neither hashes nor stores them, and takes their digests as
+ * given. Manifests and blobs of up to 64 KiB (configs, layers of the test's run image) stay in memory, because clients
+ * read them back. `startRegistryPair` runs it as a process of its own; it ends with its parent. Arguments: files of a
+ * certificate and its key, for TLS.
  */
 
 const MOST_KEPT_BYTES = 64 << 10;

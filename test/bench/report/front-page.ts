@@ -14,8 +14,8 @@ interface FrontRow extends FrontBars {
 }
 
 /**
- * Writes the opening of BENCHMARKS.md. Rows come from `--front`; a row that it has not measured yet comes from the scenario's own
- * table. The table marks rows of earlier commits.
+ * Writes the opening of BENCHMARKS.md. Rows come from `--front`; a row that it has not measured yet comes from the
+ * scenario's own table. The table marks rows of earlier commits.
  */
 export function frontPage(results: StoredResults, draw: Draw): string {
   const rows = frontRows(results);

@@ -28,8 +28,8 @@ export interface RunContext {
 }
 
 /**
- * A peer makes images of the same files by other means, without the features of Cloud Native Buildpacks. A floor does only a
- * part of the work.
+ * A peer makes images of the same files by other means, without the features of Cloud Native Buildpacks. A floor does
+ * only a part of the work.
  */
 export interface ContenderInfo {
   readonly name: string;

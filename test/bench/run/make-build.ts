@@ -30,8 +30,8 @@ export interface BenchBuild {
 }
 
 /**
- * Creates a scenario's build from files of this machine, as hard links where possible and copies otherwise. The same machine
- * gives the same build. Layers share no file until the machine has no more of a kind.
+ * Creates a scenario's build from files of this machine, as hard links where possible and copies otherwise. The same
+ * machine gives the same build. Layers share no file until the machine has no more of a kind.
  * @param scale factor for all amounts
  */
 export function makeBuild(root: string, { layers, app }: Scenario, scale: number): BenchBuild {
@@ -169,8 +169,8 @@ const POOLS = {
 export type PoolName = keyof typeof POOLS;
 
 /**
- * Files of a pool, folder by folder, in a shuffled but stable order, so that a part of a folder resembles the whole. Yields
- * undefined after the last file, then starts again.
+ * Files of a pool, folder by folder, in a shuffled but stable order, so that a part of a folder resembles the whole.
+ * Yields undefined after the last file, then starts again.
  */
 type PoolReader = Generator<PickedFile | undefined, never>;
 

@@ -34,8 +34,9 @@ export interface Usage {
 const SAMPLE_MS = 20;
 
 /**
- * The kernel adds the times and the I/O of a process to those of the parent that waits for it. So a shell waits, and reports both
- * on descriptor 4, which the command does not get. bash's `time` has milliseconds; /proc has steps of 10 ms.
+ * The kernel adds the times and the I/O of a process to those of the parent that waits for it. So a shell waits, and
+ * reports both on descriptor 4, which the command does not get. bash's `time` has milliseconds; /proc has steps of 10
+ * ms.
  */
 const WAIT = `TIMEFORMAT='cpu: %3U %3S'
 exec 5>&2

@@ -11,8 +11,8 @@ import { APP, CACHE, type Contender, type Mode, type RunContext, reference, tand
 import { cpuTimeOf, measure, parseWritten, peakOf, readProc } from "./measure.ts";
 
 /**
- * The contenders of a cell in the order of their turns: tandem and the reference in each mode, then peers (on loopback) and
- * floors.
+ * The contenders of a cell in the order of their turns: tandem and the reference in each mode, then peers (on loopback)
+ * and floors.
  * @param program the reference exporter, if there is one
  */
 export function contendersOf(
@@ -52,8 +52,8 @@ function peers(): readonly Contender[] {
 }
 
 /**
- * `tar` of each directory, then `crane append` of the tars to an empty image, for both images at once. crane shares its library
- * with the reference: it compresses with Go's gzip at BestSpeed, once for the digest and again for the upload.
+ * `tar` of each directory, then `crane append` of the tars to an empty image, for both images at once. crane shares its
+ * library with the reference: it compresses with Go's gzip at BestSpeed, once for the digest and again for the upload.
  */
 function crane(program: string): Contender {
   return {
@@ -85,8 +85,8 @@ function crane(program: string): Contender {
 }
 
 /**
- * `buildctl build` of a Dockerfile that copies each directory into a layer of an empty image, for both images at once, by one
- * new daemon, which deduplicates shared layers. The daemon's CPU time and memory are measured, its start is not.
+ * `buildctl build` of a Dockerfile that copies each directory into a layer of an empty image, for both images at once,
+ * by one new daemon, which deduplicates shared layers. The daemon's CPU time and memory are measured, its start is not.
  */
 function buildkit(daemon: string, client: string): Contender {
   return {

@@ -13,8 +13,9 @@ import { writeMark } from "./make-build.ts";
 export const RUN_IMAGE = "bench/run";
 
 /**
- * Brings registries and build into the state in which a run begins, unmeasured and without the link: pushes the run image and
- * what the contender itself exported before. A floor finds the app image in the first registry; the second is empty.
+ * Brings registries and build into the state in which a run begins, unmeasured and without the link: pushes the run
+ * image and what the contender itself exported before. A floor finds the app image in the first registry; the second is
+ * empty.
  */
 export async function prepare(context: RunContext, before: Before, contender: Contender): Promise<void> {
   const { build, registries } = context;
@@ -40,8 +41,8 @@ export async function prepare(context: RunContext, before: Before, contender: Co
 }
 
 /**
- * Writes back what earlier runs left, so that the measured run does not share the disk with it, and reads the inputs into the
- * page cache, from which the kernel may have evicted them.
+ * Writes back what earlier runs left, so that the measured run does not share the disk with it, and reads the inputs
+ * into the page cache, from which the kernel may have evicted them.
  */
 export function settleDisk(...inputs: readonly string[]): void {
   spawnSync("sync");

@@ -5,8 +5,8 @@ import { scanSource } from "../../../workers/scan/scan.ts";
 import { stageRunner } from "./stage-costs.ts";
 
 /*
- * A thread that builds blocks until it is terminated. It keeps another core as busy as in an export, because cores share caches
- * and memory.
+ * A thread that builds blocks until it is terminated. It keeps another core as busy as in an export, because cores
+ * share caches and memory.
  */
 
 const { path } = z.object({ path: z.string() }).parse(workerData);

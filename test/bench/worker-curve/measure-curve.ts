@@ -17,7 +17,9 @@ const COUNTS = [1, 2, 4, 8, 16];
 const ENOUGH = 64;
 /** Predicted scenarios: one large layer, and a build of several. */
 const PREDICTED = ["large-1g", "java"];
-/** Layers that cost main-thread time per block, but send nothing: one just large enough for threads, and a large one. */
+/**
+ * Layers that cost main-thread time per block, but send nothing: one just large enough for threads, and a large one.
+ */
 const FEW_ZEROS_MB = 10;
 const ZEROS_MB = 4000;
 /** With so many workers, other threads than the main one send uploads. */
@@ -41,8 +43,8 @@ interface Measured {
 }
 
 /**
- * Measures the cost of each stage on this machine, checks predictions against real exports with 1 worker and with one per core,
- * and predicts machines with more cores.
+ * Measures the cost of each stage on this machine, checks predictions against real exports with 1 worker and with one
+ * per core, and predicts machines with more cores.
  */
 export async function measureCurve(options: CurveOptions): Promise<StoredCurve> {
   const { cores, onProgress } = options;
@@ -126,8 +128,8 @@ function medianOf({ results }: Measured, figure: Figure, workers = 1): number {
 }
 
 /**
- * Derives the main thread's costs from exports that differ in one thing: the number of blocks that send nothing, and blocks
- * that send.
+ * Derives the main thread's costs from exports that differ in one thing: the number of blocks that send nothing, and
+ * blocks that send.
  */
 function mainCosts(
   few: Measured,

@@ -12,7 +12,10 @@ const PASSES = 4;
 /** Main-thread callbacks per block: dispatched, built, and one for each digest. */
 const CALLS_PER_BLOCK = 4;
 
-/** Utilization of the threads of each kind, 0 to 1; for hashes, of the layer that takes longest; for uploads, of the busiest one. */
+/**
+ * Utilization of the threads of each kind, 0 to 1; for hashes, of the layer that takes longest; for uploads, of the
+ * busiest one.
+ */
 interface Shares {
   /** Of all cores together. */
   readonly cores: number;
@@ -169,7 +172,10 @@ class Simulation {
     });
   }
 
-  /** As in pass.ts: blocks are built in any order and digested in order. A slot is released once both digests have consumed it. */
+  /**
+   * As in pass.ts: blocks are built in any order and digested in order. A slot is released once both digests have
+   * consumed it.
+   */
   async #pass(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
     const [tar, blob] = [this.#digest(), this.#digest()];
     const made = new Map<number, { readonly block: BlockCosts; readonly release: () => void }>();

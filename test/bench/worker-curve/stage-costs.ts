@@ -70,8 +70,8 @@ export interface MeasuredLayer {
 }
 
 /**
- * Runs every stage of the engine over the layers of a build, one after the other in this thread, and measures each stage of each
- * block, while the other cores build blocks too.
+ * Runs every stage of the engine over the layers of a build, one after the other in this thread, and measures each
+ * stage of each block, while the other cores build blocks too.
  * @param tempDir for the spool file
  */
 export async function measureStages({ output, images }: BenchBuild, tempDir: string): Promise<MeasuredLayer[]> {

@@ -9,8 +9,8 @@ interface Timer {
 }
 
 /**
- * A machine with a simulated clock, which advances only when no callback is left to run. Running threads share the cores evenly; with
- * no more threads than cores, each has one to itself. Times in ms.
+ * A machine with a simulated clock, which advances only when no callback is left to run. Running threads share the
+ * cores evenly; with no more threads than cores, each has one to itself. Times in ms.
  */
 export class VirtualMachine {
   now = 0;

@@ -18,7 +18,10 @@ const outcomeSchema = z.object({
 });
 
 const factsSchema = z.object({
-  /** Digest of the case, to tell a generator that makes other cases of its seeds from an exporter that does other things. */
+  /**
+   * Digest of the case, to tell a generator that makes other cases of its seeds from an exporter that does other
+   * things.
+   */
   case: z.string(),
   previous: outcomeSchema.optional(),
   run: outcomeSchema,

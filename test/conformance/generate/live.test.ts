@@ -57,7 +57,8 @@ else {
         console.error(`GENERATED_SEED=${seed} GENERATED_CASES=1 differs, and so does\n${JSON.stringify(smallest)}`);
         throw error;
       }
-      // OCI manifests show which exporter wrote a layer; so do names of a layout's blobs, and digests of images with one config.
+      // OCI manifests show which exporter wrote a layer; so do names of a layout's blobs, and digests of images with
+      // one config.
       const isComparable = given.runLayout === undefined && given.runImage?.mediaTypes === "docker";
       if (isComparable && theirs.previous?.exitCode === 0 && "{appDigest}" in theirs.run.images)
         await expectSameAfterTheOther(given, ours, theirs);

@@ -4,7 +4,9 @@ import type { BuildOutput } from "./build-output.ts";
 import { BUILDPACK_APIS, drawLayerToml, groupToml } from "./buildpacks.ts";
 import type { Draw } from "./draw.ts";
 
-/** The files of a build after another: some are changed, some are gone, some are new, or nothing is different at all. */
+/**
+ * The files of a build after another: some are changed, some are gone, some are new, or nothing is different at all.
+ */
 export function drawNextBuild(draw: Draw, { files, group, layers }: BuildOutput): FileInput[] {
   if (draw.chance(0.15)) return [...files];
   const gone = draw.some(layers, 0.2);

@@ -30,7 +30,10 @@ export async function shrinkCase(given: ConformanceCase, shows: Shows): Promise<
   return smallest;
 }
 
-/** Takes away halves, quarters and so on down to single items, from the end, so that a directory comes after what is in it. */
+/**
+ * Takes away halves, quarters and so on down to single items, from the end, so that a directory comes after what is in
+ * it.
+ */
 async function shrinkList<Item>(
   current: () => readonly Item[],
   attempt: (rest: Item[]) => Promise<boolean>,

@@ -440,7 +440,10 @@ test("a pool that cannot start its threads says so before it is used", async () 
 /* Random schedules. */
 
 const SCHEDULES = Number(process.env.EARLY_SCHEDULES ?? 200);
-/** Most of a schedule is waiting for the clock. Each lane has threads of its own: an engine owns the memory of its threads. */
+/**
+ * Most of a schedule is waiting for the clock. Each lane has threads of its own: an engine owns the memory of its
+ * threads.
+ */
 const LANES = 4;
 
 const NAMES = ["a", "b", "c", "d/e", "d/f", "d/g/h"];

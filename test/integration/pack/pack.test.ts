@@ -24,7 +24,10 @@ import { findProgram } from "../../support/process/find-program.ts";
 import { RealRegistry } from "../../support/registry/real-registry.ts";
 import { DOCKER_REGISTRY } from "../../support/registry/registry-program.ts";
 
-/* pack itself builds an app, with a builder whose lifecycle has our exporter and creator, against a real daemon and a real registry. */
+/*
+ * pack itself builds an app, with a builder whose lifecycle has our exporter and creator, against a real daemon and a
+ * real registry.
+ */
 
 const { PACK = "", REFERENCE_LIFECYCLE_DIR: PHASES = "" } = process.env;
 const run = promisify(execFile);

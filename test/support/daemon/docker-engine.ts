@@ -115,7 +115,8 @@ export class DockerEngine implements AsyncDisposable {
       tls === undefined ? [] : tlsFlags(hosts.tls ?? "", tls),
     ].flat();
     try {
-      // If containerd answers too late, as on a busy machine, dockerd sends it SIGUSR1, on which it writes its stacks to TMPDIR.
+      // If containerd answers too late, as on a busy machine, dockerd sends it SIGUSR1, on which it writes its stacks
+      // to TMPDIR.
       const env = { ...process.env, TMPDIR: directory };
       const daemon = await ServerProcess.start({ path: dockerd, args, env }, join(directory, "docker.sock"));
       return new DockerEngine("docker", hosts, directory, daemon);

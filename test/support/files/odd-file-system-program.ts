@@ -8,8 +8,9 @@ import { isSystemError } from "../../../src/go/errno.ts";
 import type { OddFile } from "./odd-file-system.ts";
 
 /*
- * The program behind `mountOddFileSystem`: mounts a FUSE file system at the path that is its argument, with the files of the first
- * line of its input, as JSON, and serves it until the input ends. It speaks the kernel's protocol (linux/fuse.h).
+ * The program behind `mountOddFileSystem`: mounts a FUSE file system at the path that is its argument, with the files
+ * of the first line of its input, as JSON, and serves it until the input ends. It speaks the kernel's protocol
+ * (linux/fuse.h).
  */
 
 /** Operations (enum fuse_opcode). */

@@ -64,7 +64,8 @@ const START = `[ ! -d "$0/proc" ] || mount --rbind /proc "$0/proc" || exit 1
 exec chroot --userspec=${ARBITRARY_USER}:${ARBITRARY_USER} "$0" "$@"`;
 
 /**
- * 64-bit ELF for machine 183, as in qemu's own registration. The flag F opens the interpreter now, so that roots need none.
+ * 64-bit ELF for machine 183, as in qemu's own registration. The flag F opens the interpreter now, so that roots need
+ * none.
  */
 const AARCH64 = [
   ":tandem-aarch64:M::",

@@ -4,7 +4,9 @@ import { SpooledBlob } from "../../../src/engine/spool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
 import { WAIT } from "../runner/time-limits.ts";
 
-/** How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process. */
+/**
+ * How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process.
+ */
 export function openSpools(directory: string, pid: number | "self" = "self"): number {
   return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
     try {

@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { beforeAll, onTestFinished } from "vitest";
 
 /**
- * A directory with these files (path to content; a path that ends in `/` is an empty directory), removed after the test.
+ * A directory with these files (path to content; a path that ends in `/` is an empty directory), removed after the
+ * test.
  */
 export function tempTree(files: Readonly<Record<string, string | Uint8Array>> = {}): string {
   const root = mkdtempSync(join(tmpdir(), "tandem-test-"));
@@ -25,7 +26,9 @@ export function writableDirectory(): string {
   return directory;
 }
 
-/** @returns the path of a directory that exists for the tests of a file or suite, created before the hooks that follow */
+/**
+ * @returns the path of a directory that exists for the tests of a file or suite, created before the hooks that follow
+ */
 export function sharedDirectory(): string {
   const path = join(tmpdir(), `tandem-shared-${randomUUID()}`);
   beforeAll(() => {

@@ -2,7 +2,9 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 
 const PORT = 53;
-/** Flags of an answer (RFC 1035, 4.1.1): authoritative, recursion available; with the code "no such name" in the second. */
+/**
+ * Flags of an answer (RFC 1035, 4.1.1): authoritative, recursion available; with the code "no such name" in the second.
+ */
 const [FOUND, NO_SUCH_NAME] = [0x8580, 0x8583];
 const TYPE_A = 1;
 const HEADER_BYTES = 12;

@@ -37,8 +37,8 @@ export interface RunningExporter {
 const running = new Set<ChildProcess>();
 
 /**
- * Ends the programs that a failed test left running. Signals them first as a platform does, so that a creator ends its phases; the
- * second signal ends it without waiting for them.
+ * Ends the programs that a failed test left running. Signals them first as a platform does, so that a creator ends its
+ * phases; the second signal ends it without waiting for them.
  */
 export async function endPrograms(): Promise<void> {
   await Promise.all(

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 
 /*
- * Writes the stores that its parent sends, and answers each with the steps that it took. A step is a change to the file system; the
- * answer also lists each sync. Before a given step it sends itself a signal: SIGKILL to leave that state behind, or SIGSTOP to let
- * another process act meanwhile.
+ * Writes the stores that its parent sends, and answers each with the steps that it took. A step is a change to the file
+ * system; the answer also lists each sync. Before a given step it sends itself a signal: SIGKILL to leave that state
+ * behind, or SIGSTOP to let another process act meanwhile.
  */
 
 export interface WriteRequest {

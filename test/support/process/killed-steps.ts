@@ -45,8 +45,8 @@ function traceOf(answer: WriteAnswer | undefined): readonly string[] {
 }
 
 /**
- * Yields the state that a kill before each step leaves behind, then the state at the end. One writer completes and copies its directory
- * before each step; a second writer is killed in the middle.
+ * Yields the state that a kill before each step leaves behind, then the state at the end. One writer completes and
+ * copies its directory before each step; a second writer is killed in the middle.
  * @param prepare writes the initial state
  * @param name of the store in the directory
  */
@@ -82,8 +82,8 @@ export interface PausedWriter {
 }
 
 /**
- * Pauses a writer before the first step of a store, then before the second step of the next store, and so on. The last store is written
- * without a pause.
+ * Pauses a writer before the first step of a store, then before the second step of the next store, and so on. The last
+ * store is written without a pause.
  * @param prepare writes the initial state
  * @param stride steps between two pauses
  */

@@ -21,7 +21,8 @@ const MADE_ELSEWHERE = ["/run/crun", "/run/libpod", "/run/netns", "/run/runc", "
 export async function setup(): Promise<() => Promise<void>> {
   await build();
   const outside = process.env.TMPDIR;
-  // Short, for the paths of sockets below it, and all lower case, because the reference refuses other layouts in analyzed.toml.
+  // Short, for the paths of sockets below it, and all lower case, because the reference refuses other layouts in
+  // analyzed.toml.
   const scratch = join(tmpdir(), `tandem-tests-${randomBytes(4).toString("hex")}`);
   mkdirSync(scratch);
   // As /tmp: some tests run programs as other users.

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * Files that take 5 s of CPU time or more, longest first. Without results of an earlier run, as in a new clone, Vitest sorts files by
- * size. A short file with long tests then runs last, while the other processors are idle.
+ * Files that take 5 s of CPU time or more, longest first. Without results of an earlier run, as in a new clone, Vitest
+ * sorts files by size. A short file with long tests then runs last, while the other processors are idle.
  */
 const LONG = [
   "integration/binary/binary",

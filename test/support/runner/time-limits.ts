@@ -25,8 +25,8 @@ class ProcessorClock implements Disposable {
 }
 
 /**
- * Expects that something that starts now, such as the end of a process after a signal, ends soon. Wall time is never less than CPU
- * time, so the clock, which takes a core, starts only if it has not ended in a quarter of the limit.
+ * Expects that something that starts now, such as the end of a process after a signal, ends soon. Wall time is never
+ * less than CPU time, so the clock, which takes a core, starts only if it has not ended in a quarter of the limit.
  * @param limitMs wall time for the first quarter, then CPU time
  * @returns what `action` resolves with
  */

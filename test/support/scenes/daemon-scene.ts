@@ -15,8 +15,9 @@ import { exportInProcess } from "./export-in-process.ts";
 const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
 
 /**
- * The place of each test's build. A layer holds its paths, so that tests with the same build make the same layers, and a daemon
- * reads and unpacks them for the first test only, which takes as long as all else in a test ({@link DaemonScene.renew}).
+ * The place of each test's build. A layer holds its paths, so that tests with the same build make the same layers, and
+ * a daemon reads and unpacks them for the first test only, which takes as long as all else in a test
+ * ({@link DaemonScene.renew}).
  */
 const ROOT = join(tmpdir(), `daemon-build-${process.pid}`);
 
@@ -66,7 +67,10 @@ export class DaemonScene {
     writeAnalyzed(this.output, runImage.slice("sha256:".length), previous);
   }
 
-  /** Gives layers and app contents that no other test has: the daemon does not read a layer that it knows, though it is sent. */
+  /**
+   * Gives layers and app contents that no other test has: the daemon does not read a layer that it knows, though it is
+   * sent.
+   */
   renew(): void {
     const { layersDir, appDir } = this.output;
     const layers = ["jdk", "libraries"].map((name) => join(layersDir, "samples_java", name));

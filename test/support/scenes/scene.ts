@@ -124,7 +124,10 @@ export class Scene {
     return new Scene(output, app, cache, runImage, access);
   }
 
-  /** For tests in which no blob must be uploaded while it is made: compressing the large layer takes half of an export's time. */
+  /**
+   * For tests in which no blob must be uploaded while it is made: compressing the large layer takes half of an export's
+   * time.
+   */
   static openSmall(app: AnyRegistry, cache: AnyRegistry = app): Promise<Scene> {
     return Scene.open(app, cache, SMALL_LAYERS);
   }

@@ -130,6 +130,22 @@ test("docs/troubleshooting.md lists the error codes as the code has them", () =>
   for (const code of Object.keys(CODES)) expect(text).toContain(`| \`${code}\` |`);
 });
 
+/** Columns of biome.json's formatter, which leaves comments alone. */
+const MAX_COLUMNS = 120;
+
+test("no comment is wider than formatted code", () => {
+  const wide = code
+    .filter(({ path }) => /\.(?:ts|mjs)$/.test(path))
+    .flatMap(({ path, text }) =>
+      text
+        .split("\n")
+        .flatMap((line, i) =>
+          line.length > MAX_COLUMNS && /^\s*(?:\/\/|\/?\*)/.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [],
+        ),
+    );
+  expect(wide).toEqual([]);
+});
+
 function lineOf(text: string, index: number): number {
   return text.slice(0, index).split("\n").length;
 }

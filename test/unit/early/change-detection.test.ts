@@ -83,7 +83,9 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
   });
 });
 
-/** The file gets its name in the layer after it was opened, and keeps no other; `held` is the mapping or the descriptor. */
+/**
+ * The file gets its name in the layer after it was opened, and keeps no other; `held` is the mapping or the descriptor.
+ */
 const MOVED = `import mmap, os, sys
 how, held, elsewhere, layer = sys.argv[1:]
 path = elsewhere + "/file"

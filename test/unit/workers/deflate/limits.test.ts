@@ -45,7 +45,8 @@ describe("code lengths are limited", () => {
 
   test("distances go up to 15 bits", () => {
     const random = seededRandom(24);
-    // Two sub-blocks of noise to copy from, with zeros strewn in so that none of it is skipped; one of literals and copies.
+    // Two sub-blocks of noise to copy from, with zeros strewn in so that none of it is skipped; one of literals and
+    // copies.
     const data = Buffer.alloc(3 * 32_768);
     data.set(random.bytes(65_536));
     for (let at = 40; at < 65_536; at += 60) data.fill(0, at, at + 20);
