@@ -9,10 +9,10 @@ import { seededBytes } from "../support/random.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
+import { OPTIONS } from "../support/registry/test-registries.ts";
 import { ALWAYS, BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
-const OPTIONS = { priority: 0 };
 const LAYER = seededBytes(300_000, 1);
 const DESCRIPTOR = { mediaType: OCI_LAYER_GZIP, size: LAYER.length, digest: digestOf(LAYER) };
 

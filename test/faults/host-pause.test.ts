@@ -6,10 +6,8 @@ import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { seededBytes } from "../support/random.ts";
 import type { Reply } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { OPTIONS, testRegistries } from "../support/registry/test-registries.ts";
 import { UPLOADS } from "../support/scenes/push-scene.ts";
-
-const OPTIONS = { priority: 0 };
 
 test.each([
   ["429", { status: 429, headers: { "retry-after": "20" } }],

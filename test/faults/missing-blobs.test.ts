@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import { refusal } from "../support/registry/exchange.ts";
+import { OPTIONS } from "../support/registry/test-registries.ts";
 import { BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
-
-const OPTIONS = { priority: 0 };
 
 test.each([
   ["waits a moment", {}, 1000, "1s"],

@@ -15,7 +15,7 @@ import { seededBytes } from "../support/random.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testImage, testIndex } from "../support/registry/test-image.ts";
-import { openRegistries } from "../support/registry/test-registries.ts";
+import { OPTIONS, openRegistries } from "../support/registry/test-registries.ts";
 import {
   ALWAYS,
   BLOBS,
@@ -28,8 +28,6 @@ import {
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const PLATFORM = { os: "linux", architecture: "amd64" };
-const OPTIONS = { priority: 0 };
-
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
     const { timeouts } = new Http({}, { timeouts: { ...DEFAULT_TIMEOUTS, budgetMs: 8000 } });

@@ -20,11 +20,10 @@ import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { seededBytes } from "../support/random.ts";
 import { refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
-import { openRegistries } from "../support/registry/test-registries.ts";
+import { OPTIONS, openRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));
-const OPTIONS = { priority: 0 };
 const UPLOADS = /\/blobs\/uploads\//;
 const SIZE = 10 << 20;
 const BROKEN_AT = 6_000_000;

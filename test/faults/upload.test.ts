@@ -13,10 +13,9 @@ import { refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testImage } from "../support/registry/test-image.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { OPTIONS, testRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
-const OPTIONS = { priority: 0 };
 const UPLOADS = /\/blobs\/uploads\//;
 const SIZE = 10 << 20;
 const BROKEN_AT = 6_000_000;

@@ -9,10 +9,9 @@ import { seededBytes } from "../support/random.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { type AnyRegistry, REGISTRY_KINDS } from "../support/registry/registry-kinds.ts";
 import { testImage, testIndex } from "../support/registry/test-image.ts";
-import { testRegistries } from "../support/registry/test-registries.ts";
+import { OPTIONS, testRegistries } from "../support/registry/test-registries.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
-const OPTIONS = { priority: 0 };
 const AMD64 = { os: "linux", architecture: "amd64" };
 
 describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => {

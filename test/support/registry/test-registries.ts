@@ -2,7 +2,11 @@ import { onTestFinished } from "vitest";
 import { Keychain } from "../../../src/auth/keychain.ts";
 import { Registries, type RegistriesOptions } from "../../../src/destinations/registry/registries.ts";
 import type { Logger } from "../../../src/logger.ts";
+import { APP_PRIORITY } from "../../../src/plan/layers.ts";
 import { SkippingClock } from "../clock.ts";
+
+/** Of requests for the app image, which no gate holds back. */
+export const OPTIONS = { priority: APP_PRIORITY };
 
 /** The real client, without waits between attempts. @param headers contents of CNB_REGISTRY_AUTH */
 export function testRegistries(

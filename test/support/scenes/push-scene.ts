@@ -11,9 +11,7 @@ import { seededBytes } from "../random.ts";
 import type { FaultAction } from "../registry/faults.ts";
 import { type FakeOptions, FakeRegistry } from "../registry/registry.ts";
 import { testImage } from "../registry/test-image.ts";
-import { testRegistries } from "../registry/test-registries.ts";
-
-const OPTIONS = { priority: 0 };
+import { OPTIONS, testRegistries } from "../registry/test-registries.ts";
 
 /** For tests that wait for a timeout. Slow responses may time out, too, and are retried. */
 export const SHORT_TIMEOUTS: Partial<Timeouts> = { responseMs: 100, commitMs: 100, stallMs: 100 };
