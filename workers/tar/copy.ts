@@ -11,9 +11,9 @@ import type { Digest } from "../../src/oci/digest.ts";
 import { openToRead } from "../blocks/file-contents.ts";
 import { writeSpool } from "../blocks/spool.ts";
 import type { LayoutBlob, SpoolFile } from "../protocol.ts";
+import { ByteReader } from "./byte-reader.ts";
 import { encodeHeader } from "./encode.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
-import { ByteReader } from "./sparse.ts";
 
 const READ_SIZE = 1 << 16;
 

@@ -9,6 +9,7 @@ import {
   readText,
   TAR_TYPE,
 } from "../../src/go/tar-header.ts";
+import type { ByteReader } from "./byte-reader.ts";
 import {
   cannotEncode,
   FORMAT,
@@ -22,15 +23,7 @@ import {
   unexpectedEnd,
 } from "./entry.ts";
 import { mergeRecords, parsePaxRecords, paxRealSize, SPARSE } from "./pax.ts";
-import {
-  type ByteReader,
-  checkFragments,
-  type Fragment,
-  parseRecordMap,
-  paxSparse,
-  readContentsMap,
-  readOldMap,
-} from "./sparse.ts";
+import { checkFragments, type Fragment, parseRecordMap, paxSparse, readContentsMap, readOldMap } from "./sparse.ts";
 
 export interface ContentsSink {
   write(bytes: Buffer): void;

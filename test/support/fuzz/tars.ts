@@ -1,9 +1,9 @@
 import { FIELD, type Magic, paddedSize, sealRecord, TRAILER_SIZE } from "../../../src/go/tar-header.ts";
+import { ByteReader } from "../../../workers/tar/byte-reader.ts";
 import { encodeHeader } from "../../../workers/tar/encode.ts";
 import { tarFault } from "../../../workers/tar/entry.ts";
 import { paxRecord } from "../../../workers/tar/pax.ts";
 import { TarReader } from "../../../workers/tar/reader.ts";
-import { ByteReader } from "../../../workers/tar/sparse.ts";
 import type { SeededRandom } from "../random.ts";
 import { pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, violated } from "./target.ts";
