@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { type BigIntStats, lstatSync } from "node:fs";
 import { type ByteString, fsPath, joinPath } from "../../src/go/byte-string.ts";
 import type { StampedScan, StampedScanTask, TreeStamp } from "../protocol.ts";
+import { readNames } from "./directory-names.ts";
 import { type TreeObserver, treeEntries } from "./scan.ts";
 import { buildTarIndex, type ScannedEntry } from "./tar-index.ts";
-import { type Owner, readLink, readNames, scanParents } from "./walk.ts";
+import { type Owner, readLink, scanParents } from "./walk.ts";
 
 /** Paths per update of the hashes: one update per path would take longer than its lstat. */
 const CHUNK = 1024;

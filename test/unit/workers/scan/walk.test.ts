@@ -1,7 +1,8 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readNames, walk } from "../../../../workers/scan/walk.ts";
+import { readNames } from "../../../../workers/scan/directory-names.ts";
+import { walk } from "../../../../workers/scan/walk.ts";
 import { tempTree } from "../../../support/files/temp-tree.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
@@ -60,16 +61,6 @@ test("a walk ends at the first path beyond its limit, and reads no more names of
   expect(() => [...walk(root, "walk", 4)]).toThrow("more than 4 entries");
   expect(readNames(root, 0, 3).next).toBe("a");
   expect(() => readNames(root, 0, 2)).toThrow("more than 2 entries");
-});
-
-test("a directory that is read in runs has its names in order", () => {
-  const root = tempTree();
-  const count = 33_000;
-  for (let i = 0; i < count; i++) writeFileSync(join(root, `f${(i * 7919) % count}`), "");
-  const few = readNames(root, 0);
-  const many = readNames(root, Number.MAX_SAFE_INTEGER);
-  for (let i = 0; i < count; i++) if (many.take() !== few.take()) expect.fail(`name ${i} differs`);
-  expect([many.next, many.take(), few.take()]).toEqual([undefined, undefined, undefined]);
 });
 
 describe("a directory replaced during the walk", () => {
