@@ -1,6 +1,6 @@
 import { workerData } from "node:worker_threads";
-import { handleTask } from "./blocks/compress.ts";
 import { createEncoder } from "./blocks/encoder.ts";
+import { handleTask } from "./compressor-tasks.ts";
 import type { CompressorReply, CompressorSetup, CompressorTask } from "./protocol.ts";
 
 /* A thread that scans layers, and builds and compresses blocks (src/engine/threads.ts). */

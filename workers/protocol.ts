@@ -211,7 +211,7 @@ interface StampedScanDone extends StampedScan {
   readonly kind: "stamped-scan-done";
 }
 
-export interface StampTask {
+interface StampTask {
   readonly kind: "stamp";
   readonly source: DirectorySource;
 }
@@ -258,7 +258,7 @@ export interface SpoolFile {
   readonly code: "EXPORT_LAYER_SPOOL" | "EXPORT_LAYOUT_WRITE";
 }
 
-export interface CopyTask {
+interface CopyTask {
   readonly kind: "copy";
   readonly source: LayoutBlob;
   readonly spool: SpoolFile;

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { handleTask } from "../../workers/blocks/compress.ts";
 import { digestBlocks } from "../../workers/blocks/digest.ts";
 import { type BlockEncoder, createEncoder } from "../../workers/blocks/encoder.ts";
+import { handleTask } from "../../workers/compressor-tasks.ts";
 import {
   type Arena,
   BLOCK_SIZE,

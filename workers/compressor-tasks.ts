@@ -1,21 +1,18 @@
 import { threadId } from "node:worker_threads";
 import { crc32 } from "node:zlib";
-import { threadClock } from "../../src/concurrency/clock.ts";
-import { toWire } from "../../src/errors/wire.ts";
+import { threadClock } from "../src/concurrency/clock.ts";
+import { toWire } from "../src/errors/wire.ts";
+import { buildBlock } from "./blocks/block.ts";
+import type { BlockEncoder } from "./blocks/encoder.ts";
 import {
   type Arena,
   type BlockTask,
   blockLength,
   type CompressorReply,
   type CompressorTask,
-  type CopyTask,
   rawBytes,
-  type StampedScanTask,
-  type StampTask,
-} from "../protocol.ts";
-import { scanSource } from "../scan/scan.ts";
-import { buildBlock } from "./block.ts";
-import type { BlockEncoder } from "./encoder.ts";
+} from "./protocol.ts";
+import { scanSource } from "./scan/scan.ts";
 
 export async function handleTask(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
   try {
@@ -23,11 +20,13 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
       case "scan":
         return { kind: "scan-done", indexes: scanSource(task.source) };
       case "stamped-scan":
-        return await stampedScan(task);
+        return { kind: "stamped-scan-done", ...(await stamps()).scanStamped(task.source) };
       case "stamp":
-        return await stamp(task);
-      case "copy":
-        return { kind: "copy-done", tarSize: await copyTar(task) };
+        return { kind: "stamp-done", stamp: (await stamps()).stampTree(task.source) };
+      case "copy": {
+        const { copyTar } = await import("./tar/copy.ts");
+        return { kind: "copy-done", tarSize: await copyTar(task.source, task.spool) };
+      }
       case "block":
         return compressBlock(task, arena, encoder);
     }
@@ -36,20 +35,9 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
   }
 }
 
-async function copyTar({ source, spool }: CopyTask): Promise<number> {
-  const copy = await import("../tar/copy.ts");
-  return await copy.copyTar(source, spool);
-}
-
-async function stampedScan({ source }: StampedScanTask): Promise<CompressorReply> {
-  // Only creators stamp, and node:crypto takes half a megabyte in each thread.
-  const { scanStamped } = await import("../scan/stamp.ts");
-  return { kind: "stamped-scan-done", ...scanStamped(source) };
-}
-
-async function stamp({ source }: StampTask): Promise<CompressorReply> {
-  const { stampTree } = await import("../scan/stamp.ts");
-  return { kind: "stamp-done", stamp: stampTree(source) };
+/** Only creators stamp, and node:crypto takes half a megabyte in each thread. */
+function stamps() {
+  return import("./scan/stamp.ts");
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
