@@ -23,74 +23,59 @@ export interface IndexedEntry extends ScannedEntry {
  */
 const RESTART = 32;
 
+/**
+ * A segment's columns, widest first, so that all are aligned. Each has a value per entry. `size` is the bytes of a
+ * file, or major * {@link MINOR_BASE} + minor of a device.
+ */
 const COLUMNS = {
-  size: 8,
-  mtimeMs: 8,
-  ctimeMs: 8,
-  offsetRecords: 4,
-  nameEnd: 4,
-  owner: 2,
-  headerRecords: 2,
-  shared: 2,
-  linkLength: 2,
-  mode: 2,
-  type: 1,
+  size: Float64Array,
+  mtimeMs: Float64Array,
+  ctimeMs: Float64Array,
+  offsetRecords: Uint32Array,
+  nameEnd: Uint32Array,
+  owner: Uint16Array,
+  headerRecords: Uint16Array,
+  shared: Uint16Array,
+  linkLength: Uint16Array,
+  mode: Uint16Array,
+  type: Uint8Array,
 } as const;
 
-const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, width) => sum + width, 0);
+const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, { BYTES_PER_ELEMENT: width }) => sum + width, 0);
 
 const BYTES_PER_OWNER = 16;
 
-/**
- * Owners are doubles, because flags may give negative ones or some beyond 32 bits. `size` is the bytes of a file, or
- * major * {@link MINOR_BASE} + minor of a device.
- */
-interface Columns {
-  readonly owners: Float64Array;
-  readonly size: Float64Array;
-  readonly mtimeMs: Float64Array;
-  readonly ctimeMs: Float64Array;
-  readonly offsetRecords: Uint32Array;
-  readonly nameEnd: Uint32Array;
-  readonly owner: Uint16Array;
-  readonly headerRecords: Uint16Array;
-  readonly shared: Uint16Array;
-  readonly linkLength: Uint16Array;
-  readonly mode: Uint16Array;
-  readonly type: Uint8Array;
-}
-
-interface SegmentView {
-  readonly columns: Columns;
-  readonly names: Buffer;
-}
+type Columns = ReturnType<typeof segmentView>["columns"];
 
 const MINOR_BASE = 2 ** 32;
 
+/** Owners are doubles, because flags may give negative ones or some beyond 32 bits. */
 function segmentView({
   memory,
   entryCount,
   ownerCount,
-}: Pick<TarIndexSegment, "memory" | "entryCount" | "ownerCount">): SegmentView {
+}: Pick<TarIndexSegment, "memory" | "entryCount" | "ownerCount">) {
   let at = ownerCount * BYTES_PER_OWNER;
-  const next = (width: number): number => {
-    const start = at;
-    at += width * entryCount;
-    return start;
+  const next = <Column extends { readonly byteLength: number }>(
+    type: new (memory: SharedArrayBuffer, start: number, length: number) => Column,
+  ): Column => {
+    const column = new type(memory, at, entryCount);
+    at += column.byteLength;
+    return column;
   };
   const columns = {
     owners: new Float64Array(memory, 0, 2 * ownerCount),
-    size: new Float64Array(memory, next(COLUMNS.size), entryCount),
-    mtimeMs: new Float64Array(memory, next(COLUMNS.mtimeMs), entryCount),
-    ctimeMs: new Float64Array(memory, next(COLUMNS.ctimeMs), entryCount),
-    offsetRecords: new Uint32Array(memory, next(COLUMNS.offsetRecords), entryCount),
-    nameEnd: new Uint32Array(memory, next(COLUMNS.nameEnd), entryCount),
-    owner: new Uint16Array(memory, next(COLUMNS.owner), entryCount),
-    headerRecords: new Uint16Array(memory, next(COLUMNS.headerRecords), entryCount),
-    shared: new Uint16Array(memory, next(COLUMNS.shared), entryCount),
-    linkLength: new Uint16Array(memory, next(COLUMNS.linkLength), entryCount),
-    mode: new Uint16Array(memory, next(COLUMNS.mode), entryCount),
-    type: new Uint8Array(memory, next(COLUMNS.type), entryCount),
+    size: next(COLUMNS.size),
+    mtimeMs: next(COLUMNS.mtimeMs),
+    ctimeMs: next(COLUMNS.ctimeMs),
+    offsetRecords: next(COLUMNS.offsetRecords),
+    nameEnd: next(COLUMNS.nameEnd),
+    owner: next(COLUMNS.owner),
+    headerRecords: next(COLUMNS.headerRecords),
+    shared: next(COLUMNS.shared),
+    linkLength: next(COLUMNS.linkLength),
+    mode: next(COLUMNS.mode),
+    type: next(COLUMNS.type),
   };
   return { columns, names: Buffer.from(memory, at) };
 }
