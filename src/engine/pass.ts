@@ -53,7 +53,7 @@ export interface PassResult {
   readonly touched: ByteString | undefined;
 }
 
-interface MadeBlock {
+interface UndigestedBlock {
   readonly slot: Slot;
   readonly done: BlockDone;
 }
@@ -85,7 +85,7 @@ class Pass {
   readonly #consumers: readonly BlockConsumer[];
   readonly #work: LayerWork | undefined;
   readonly #window: PriorityLimiter | undefined;
-  readonly #made = new Map<number, MadeBlock>();
+  readonly #undigested = new Map<number, UndigestedBlock>();
   readonly #running = new Set<Promise<void>>();
   readonly #consuming = new Set<Promise<void>>();
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
@@ -118,7 +118,7 @@ class Pass {
     stop.addEventListener("abort", failConsumers);
     let complete = false;
     try {
-      await this.#makeBlocks(rank, stop);
+      await this.#buildBlocks(rank, stop);
       await Promise.all(this.#running);
       stop.throwIfAborted();
       await this.#touched.verify((block) => this.#rebuild(block, rank, stop));
@@ -152,11 +152,11 @@ class Pass {
     return digest;
   }
 
-  async #makeBlocks(rank: Rank, stop: AbortSignal): Promise<void> {
+  async #buildBlocks(rank: Rank, stop: AbortSignal): Promise<void> {
     const count = blockCount(this.#tar);
     for (let block = 0; block < count; block++) {
       const slot = await this.#acquire(rank, stop);
-      const task = this.#makeBlock(block, slot).finally(() => this.#running.delete(task));
+      const task = this.#buildBlock(block, slot).finally(() => this.#running.delete(task));
       this.#running.add(task);
     }
   }
@@ -171,12 +171,12 @@ class Pass {
     return { number, release: releaseBoth };
   }
 
-  async #makeBlock(block: number, slot: Slot): Promise<void> {
+  async #buildBlock(block: number, slot: Slot): Promise<void> {
     try {
       const done = await this.#pool.block(this.#task(block, slot, this.#compress));
       this.#work?.block(done);
       this.#touched.add(block, done);
-      this.#made.set(block, { slot, done });
+      this.#undigested.set(block, { slot, done });
       this.#digestInOrder();
     } catch (error) {
       slot.release();
@@ -198,14 +198,16 @@ class Pass {
   }
 
   #digestInOrder(): void {
-    for (let made = this.#made.get(this.#nextToDigest); made !== undefined; made = this.#made.get(this.#nextToDigest)) {
-      this.#made.delete(this.#nextToDigest);
-      this.#handOut(made, this.#nextToDigest * BLOCK_SIZE);
+    for (;;) {
+      const next = this.#undigested.get(this.#nextToDigest);
+      if (next === undefined) return;
+      this.#undigested.delete(this.#nextToDigest);
+      this.#handOut(next, this.#nextToDigest * BLOCK_SIZE);
       this.#nextToDigest += 1;
     }
   }
 
-  #handOut({ slot, done }: MadeBlock, position: number): void {
+  #handOut({ slot, done }: UndigestedBlock, position: number): void {
     const { length, outputLength, crc32 } = done;
     this.#crc32 = combineCrc32(this.#crc32, crc32, length);
     const digests = this.#digests();
@@ -241,7 +243,7 @@ class Pass {
     // A digest posts its progress before its result, which may be delivered first; closing drops what is left.
     if (complete) for (const drainPort of this.#drains) drainPort();
     for (const { port } of this.#digests()) port.close();
-    for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
+    for (const { slot } of [...this.#undigested.values(), ...this.#users.values()]) slot.release();
     this.#users.clear();
   }
 }
