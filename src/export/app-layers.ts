@@ -18,10 +18,15 @@ import { layerIn } from "../images/image.ts";
 import type { Logger } from "../logger.ts";
 import { type DiffID, isSha256, parseDiffId } from "../oci/digest.ts";
 import { layerOf } from "../plan/layers.ts";
-import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
+import {
+  type AppLayerStep,
+  type AppPlan,
+  type AppStep,
+  isLayerStep,
+  type LayerStep,
+  type ReuseStep,
+} from "../plan/steps.ts";
 import type { ExportContext } from "./context.ts";
-
-type LayerStep = AppLayerStep | ReuseStep;
 
 export interface AppLayer extends AddedLayer {
   readonly step: LayerStep;
@@ -54,7 +59,7 @@ export class AppLayers {
     this.#sources = sources;
     this.#signal = tasks.signal;
     for (const step of plan.steps) {
-      if (step.kind !== "layer" && step.kind !== "reuse") continue;
+      if (!isLayerStep(step)) continue;
       this.#started.set(
         step,
         tasks.fork(() => (step.kind === "layer" ? this.#make(step) : this.#reuse(step))),

@@ -1,9 +1,7 @@
 import type { BuildpackRecord, CacheMetadata, LayerRecord, LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import type { CacheLayerStep, CacheStep } from "./cache.ts";
 import type { BuildpackLayer } from "./inputs.ts";
-import type { AppLayerStep, AppStep, ReuseStep } from "./steps.ts";
-
-type LayerSteps = AppLayerStep | ReuseStep;
+import { type AppStep, isLayerStep, type LayerStep } from "./steps.ts";
 
 /**
  * The lifecycle metadata of a complete image (docs/compatibility.md#labels).
@@ -11,10 +9,10 @@ type LayerSteps = AppLayerStep | ReuseStep;
  */
 export function recordLifecycle(
   steps: readonly AppStep[],
-  diffIdOf: (step: LayerSteps) => string,
+  diffIdOf: (step: LayerStep) => string,
   runImage: Pick<LifecycleMetadata, "runImage" | "stack">,
 ): LifecycleMetadata {
-  const diffIdsOf = (kind: LayerSteps["role"]["kind"]): string[] =>
+  const diffIdsOf = (kind: LayerStep["role"]["kind"]): string[] =>
     steps.filter(isLayerStep).flatMap((step) => (step.role.kind === kind ? [diffIdOf(step)] : []));
   return {
     app: diffIdsOf("app-slice"),
@@ -31,11 +29,7 @@ function layerRecord({ data, build, launch, cache }: BuildpackLayer, diffId: str
   return { diffId, data, build, launch, cache };
 }
 
-function isLayerStep(step: AppStep): step is LayerSteps {
-  return step.kind === "layer" || step.kind === "reuse";
-}
-
-function buildpackRecords(steps: readonly AppStep[], diffIdOf: (step: LayerSteps) => string): BuildpackRecord[] {
+function buildpackRecords(steps: readonly AppStep[], diffIdOf: (step: LayerStep) => string): BuildpackRecord[] {
   const records: BuildpackRecord[] = [];
   let layers = new Map<string, LayerRecord>();
   for (const step of steps) {

@@ -10,7 +10,7 @@ import {
   extensionOf,
   LAYER_IDS,
 } from "../cnb/names.ts";
-import { Fault, type FaultCode, withContext } from "../errors/fault.ts";
+import { Fault, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { BuildpackLayer, BuildpackLayers, ExportSettings, ExtensionLayer, PlanInputs } from "./inputs.ts";
@@ -70,6 +70,16 @@ interface FaultStep {
   readonly kind: "fault";
   readonly role: LaunchRole | undefined;
   readonly fault: Fault;
+}
+
+export type LayerStep = AppLayerStep | ReuseStep;
+
+export function isLayerStep(step: AppStep): step is LayerStep {
+  return step.kind === "layer" || step.kind === "reuse";
+}
+
+function faultStep(fault: Fault, role?: LaunchRole): FaultStep {
+  return { kind: "fault", role, fault };
 }
 
 export interface AppPlan {
@@ -170,7 +180,7 @@ export function* extensionSteps(
 
 export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   yield { kind: "buildpack", layers };
-  if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };
+  if (layers.unreadable !== undefined) yield faultStep(layers.unreadable);
   for (const layer of layers.layers) {
     if (layer.launch) yield launchStep(layer, layers, inputs, planner);
   }
@@ -193,31 +203,27 @@ function launchStep(
     const key = planner.plan(id, directorySource(layer.path, settings), diffIds);
     return { kind: "layer", role, id, createdBy, key, previous: diffIds, errorContext: "creating layer" };
   }
-  if (layer.cache) return fault(role, "EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`);
-  if (record === undefined)
-    return fault(role, "EXPORT_PLAN_REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
+  if (layer.cache)
+    return faultStep(new Fault("EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`), role);
+  if (record === undefined) {
+    const message = `cannot reuse '${id}', previous image has no metadata for layer '${id}'`;
+    return faultStep(new Fault("EXPORT_PLAN_REUSE", message), role);
+  }
   return { kind: "reuse", role, id, createdBy, diffId: record.diffId, errorContext: `reusing layer: '${id}'` };
-}
-
-function fault(role: FaultStep["role"], code: FaultCode, message: string): FaultStep {
-  return { kind: "fault", role, fault: new Fault(code, message) };
 }
 
 function malformedFault(malformed: readonly BuildpackLayer[]): FaultStep {
   const ids = malformed.map(({ id }) => id).join(" ");
   const reasons = malformed.map((layer) => layer.malformed).join("; ");
-  return {
-    kind: "fault",
-    role: undefined,
-    fault: new Fault("EXPORT_PLAN_MALFORMED", `failed to parse metadata for layers '[${ids}]'`, { hint: reasons }),
-  };
+  const message = `failed to parse metadata for layers '[${ids}]'`;
+  return faultStep(new Fault("EXPORT_PLAN_MALFORMED", message, { hint: reasons }));
 }
 
 export function* launchSbomSteps(inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   const { settings, previous, hasLaunchSbom } = inputs;
   if (hasLaunchSbom === false) return;
   if (hasLaunchSbom !== true) {
-    yield { kind: "fault", role: undefined, fault: withContext("failed to read layers config sbom", hasLaunchSbom) };
+    yield faultStep(withContext("failed to read layers config sbom", hasLaunchSbom));
     return;
   }
   const id = LAYER_IDS.launchSbom;
@@ -261,7 +267,7 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, planne
 function processTypesStep(types: readonly string[], previous: string, planner: LayerPlanner): AppStep {
   const errorContext = "creating layer ''";
   const fault = processTypesFault(types, errorContext);
-  if (fault !== undefined) return { kind: "fault", role: undefined, fault };
+  if (fault !== undefined) return faultStep(fault);
   const id = LAYER_IDS.processTypes;
   return {
     kind: "layer",
