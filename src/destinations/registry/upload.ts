@@ -89,6 +89,7 @@ export class Upload {
   readonly #stored = new HighWaterMark();
   #upload: UploadState | undefined;
   #hasCommitted = false;
+  #onProgress: OnProgress = () => undefined;
 
   constructor(connection: Connection, blob: GrowingBlob, options: UploadOptions) {
     this.#connection = connection;
@@ -100,10 +101,11 @@ export class Upload {
     const { pushRetry, uploads, counters, repository } = this.#connection;
     const { signal } = this.#options;
     const attempt = async (onProgress: OnProgress) => {
+      this.#onProgress = onProgress;
       // Waits before taking a slot and opening an upload that would stall.
       await this.#admit(0);
       const leave = await uploads.acquire(this.#options, signal);
-      return await this.#tracked(this.#attempt(mount, onProgress)).finally(leave);
+      return await this.#tracked(this.#attempt(mount)).finally(leave);
     };
     try {
       const policy = { ...pushRetry, isTemporary: () => this.#failures.last?.mayTryAgain === true };
@@ -125,12 +127,12 @@ export class Upload {
     return tracked;
   }
 
-  async #attempt(mount: MountSource | undefined, onProgress: OnProgress): Promise<"uploaded" | "mounted"> {
+  async #attempt(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     try {
       if (this.#hasCommitted && (await this.#isThere((await this.#blob.done).digest))) return "uploaded";
-      const upload = (await this.#resume(onProgress)) ?? (await this.#open(this.#failures.last ? undefined : mount));
+      const upload = (await this.#resume()) ?? (await this.#open(this.#failures.last ? undefined : mount));
       if (upload === undefined) return "mounted";
-      await this.#transfer(upload, onProgress);
+      await this.#transfer(upload);
       return "uploaded";
     } catch (thrown) {
       const isSource = thrown instanceof SourceFailure;
@@ -159,7 +161,7 @@ export class Upload {
     return this.#upload;
   }
 
-  async #resume(onProgress: OnProgress): Promise<UploadState | undefined> {
+  async #resume(): Promise<UploadState | undefined> {
     const upload = this.#upload;
     const isResumable = this.#failures.mayResume && !this.#connection.capabilities.isMonolithic;
     const status = upload && isResumable ? await this.#readStatus(upload) : undefined;
@@ -169,7 +171,7 @@ export class Upload {
     }
     this.#upload = { ...upload, ...status, isResumed: true };
     // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
-    if (this.#stored.raise(status.offset)) onProgress();
+    if (this.#stored.raise(status.offset)) this.#onProgress();
     this.#options.onBegin?.(status.offset);
     return this.#upload;
   }
@@ -188,16 +190,16 @@ export class Upload {
     await cancelUpload(this.#connection, location, { priority: this.#options.priority, signal });
   }
 
-  async #transfer(upload: UploadState, onProgress: OnProgress): Promise<void> {
+  async #transfer(upload: UploadState): Promise<void> {
     const { isMonolithic } = this.#connection.capabilities;
     try {
-      if (!isMonolithic) await this.#patch(upload, onProgress);
+      if (!isMonolithic) await this.#patch(upload);
     } catch (error) {
       if (!this.#learn(error, upload)) throw error;
       this.#upload = undefined;
       const reopened = await this.#open(undefined);
       if (reopened === undefined) throw error;
-      return this.#transfer(reopened, onProgress);
+      return this.#transfer(reopened);
     }
     const { digest, size } = await this.#blob.done;
     this.#hasCommitted = true;
@@ -205,17 +207,17 @@ export class Upload {
     target.searchParams.set("digest", digest);
     const range = { from: 0, to: size, length: size };
     const response = isMonolithic
-      ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] }, onProgress)
+      ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] })
       : await this.#commit(target);
     await checkStored(response, digest, () => this.#isThere(digest));
   }
 
-  async #patch(upload: UploadState, onProgress: OnProgress): Promise<void> {
+  async #patch(upload: UploadState): Promise<void> {
     for (let range = await this.#nextRange(upload); range !== undefined; range = await this.#nextRange(upload)) {
       const { from, to } = range;
       const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
       const request = { method: "PATCH", target: upload.location, range, headers, expected: [201, 202, 204] } as const;
-      const response = await this.#sendBytes(upload, request, onProgress);
+      const response = await this.#sendBytes(upload, request);
       upload.offset = to ?? (await this.#blob.done).size;
       await this.#follow(upload, response);
       if (to === undefined) break;
@@ -270,7 +272,7 @@ export class Upload {
     await this.#connection.pushRetry.clock.wait(LISTEN_MS, this.#options.signal);
   }
 
-  async #sendBytes(upload: UploadState, request: BytesRequest, onProgress: OnProgress): Promise<RegistryResponse> {
+  async #sendBytes(upload: UploadState, request: BytesRequest): Promise<RegistryResponse> {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { range, headers, ...rest } = request;
@@ -281,7 +283,7 @@ export class Upload {
       // Less than before if a refused token made the request repeat.
       foreground?.sent(Math.max(0, reached - position));
       position = reached;
-      this.#reach(upload, position, onProgress);
+      this.#reach(upload, position);
     });
     const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(this.#sent.bytes, to) - from);
@@ -322,11 +324,11 @@ export class Upload {
     };
   }
 
-  #reach(upload: UploadState, position: number, onProgress: OnProgress): void {
+  #reach(upload: UploadState, position: number): void {
     upload.sent = Math.max(upload.sent, position);
     if (!this.#sent.raise(position)) return;
     this.#failures.onProgress();
-    onProgress();
+    this.#onProgress();
     this.#options.onBytes?.(position);
   }
 }
