@@ -170,7 +170,7 @@ export class ImageCache implements CacheStore {
       metadataLabel(metadata),
     );
     const pushes = layers.map((layer) => this.#pushOf(layer));
-    const push = async () => {
+    const pushImage = async () => {
       const started = this.#startPush(configBytes, layers.length === 0, signal);
       const pushed = await Promise.all(pushes.map(({ pushed }) => pushed));
       const image = buildCacheImage(
@@ -181,12 +181,12 @@ export class ImageCache implements CacheStore {
       return { image, result: await this.#pushManifest(image, started, appSaved, signal) };
     };
     try {
-      let { image, result } = await push();
+      let { image, result } = await pushImage();
       const missing = missingBlobs(result?.error, image);
       if (missing !== undefined) {
         const marked = await this.#cache.repository.markMissing(missing, { priority: CACHE_PRIORITY, signal });
         for (const push of pushes) push.pushIfMissing(marked);
-        ({ image, result } = await push());
+        ({ image, result } = await pushImage());
       }
       if (result?.outcome === "failed") throw result.error;
       await this.#deleteOld(image, signal);
