@@ -1,5 +1,6 @@
 import type { Dirent } from "node:fs";
 import { opendir, readdir } from "node:fs/promises";
+import { posix } from "node:path";
 import { z } from "zod";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import type { FreeValue } from "../cnb/lifecycle-metadata.ts";
@@ -11,8 +12,15 @@ import { goQuote } from "../go/format.ts";
 import { isTable } from "../go/toml-decode.ts";
 import type { Logger } from "../logger.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../plan/inputs.ts";
-import { buildpackDirectory } from "./metadata.ts";
 import { flag, freeTable, freeValue, isMissingFile, openBuildpackFile, readToml, table } from "./toml.ts";
+
+export function escapedId(id: string): string {
+  return id.replaceAll("/", "_");
+}
+
+export function buildpackDirectory(layersDir: string, id: string): string {
+  return posix.join(layersDir, escapedId(id));
+}
 
 const storeSchema = table({ metadata: freeTable });
 

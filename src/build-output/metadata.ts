@@ -4,6 +4,7 @@ import { gates, type PlatformApi } from "../cnb/api.ts";
 import type { BomEntry, BuildMetadata, GroupElement, Process } from "../cnb/build-metadata.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { goValue } from "../go/format.ts";
+import { buildpackDirectory } from "./buildpack-layers.ts";
 import { groupElement } from "./group.ts";
 import {
   flag,
@@ -17,14 +18,6 @@ import {
   text,
   texts,
 } from "./toml.ts";
-
-export function escapedId(id: string): string {
-  return id.replaceAll("/", "_");
-}
-
-export function buildpackDirectory(layersDir: string, id: string): string {
-  return posix.join(layersDir, escapedId(id));
-}
 
 const bomEntry = table({
   name: text,

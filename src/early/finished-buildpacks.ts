@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { buildpackDirectory, escapedId } from "../build-output/metadata.ts";
+import { buildpackDirectory, escapedId } from "../build-output/buildpack-layers.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { readKernelFile } from "../process/machine.ts";
 
