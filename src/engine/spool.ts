@@ -33,7 +33,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   #readers = 0;
   #isReleased = false;
   #isClosed = false;
-  #changed = new Condition();
+  readonly #changed = new Condition();
   #path: string | undefined;
 
   private constructor({ file, offset, release }: SpoolRegion, path: string | undefined) {

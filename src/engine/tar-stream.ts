@@ -20,7 +20,7 @@ export class TarStream implements BlockConsumer {
   readonly #left = new AbortController();
   readonly #waiting: WaitingBlock[] = [];
   #end: { readonly kind: "complete" } | { readonly kind: "failed"; readonly reason: unknown } | undefined;
-  #changed = new Condition();
+  readonly #changed = new Condition();
 
   constructor() {
     this.ready = awaitedLater(this.#ready.promise);

@@ -66,7 +66,7 @@ export class TarUpload {
   readonly #loaded: Promise<void>;
   #isComplete = false;
   #hasFailed = false;
-  #changed = new Condition();
+  readonly #changed = new Condition();
 
   constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
     this.#name = name;
