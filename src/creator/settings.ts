@@ -41,6 +41,7 @@ const BUILDER_ORDER = "/cnb/order.toml";
 /**
  * The reference's `Args` for the creator (docs/compatibility.md#creator): checks the arguments and fills in dependent
  * settings, in its order, then guards layout mode.
+ *
  * Checks that there is a candidate run image, so that a wrong argument is reported before any phase runs; the analyzer
  * then selects a readable mirror, which needs the network.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`

@@ -1,20 +1,17 @@
 import { realpath, statfs } from "node:fs/promises";
 import type { TarIndex, TreeStamp } from "../../workers/protocol.ts";
-import type { EarlyBuild, EarlyBuilder } from "../engine/early-builder.ts";
+import type { EarlyBuild, EarlyBuilder, WantedProducts } from "../engine/early-builder.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
-import type { DirectorySource, Priority } from "../plan/layers.ts";
+import type { DirectorySource } from "../plan/layers.ts";
 import { canShowChanges, hasWriter } from "./change-detection.ts";
 import { LayerFiles } from "./layer-files.ts";
 
-export interface EarlyPlan {
+export interface EarlyPlan extends WantedProducts {
   readonly id: string;
   readonly source: DirectorySource;
-  readonly expected: readonly string[];
-  readonly blob: boolean;
-  readonly priority: Priority;
 }
 
 /**

@@ -55,7 +55,7 @@ export interface EarlyLayers {
   readonly wastedBytes: number;
 }
 
-interface WantedProducts {
+export interface WantedProducts {
   readonly expected: readonly string[];
   readonly blob: boolean;
   readonly priority: Priority;
