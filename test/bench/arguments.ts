@@ -43,16 +43,16 @@ export const USAGE = `npm run bench -- [options]
   --all               every scenario on every link that it lists (hours)
   --scale             how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags
   --curve             1 to 16 workers: measures the cost of each stage and simulates machines with more cores
-  --creator           whole builds with creator, on loopback and on --link (default 22); needs REFERENCE_LIFECYCLE
+  --creator           whole builds with creator, on loopback and on --link (default 22); needs REFERENCE_LIFECYCLE_DIR
   --build-cost        what early export costs a build that uses all cores: six builds for each of --runs, eight minutes for 3;
-                      needs REFERENCE_LIFECYCLE, and root for a CPU cgroup, without which nice values may not count
+                      needs REFERENCE_LIFECYCLE_DIR, and root for a CPU cgroup, without which nice values may not count
                       --scale, --curve, --creator and --build-cost run no scenario unless one is named
   --write             write BENCHMARKS.md and docs/benchmarks; results of earlier runs are kept
   --out directory     ... into this directory instead of the project
   --report            rewrite the report from stored results, without measuring
 
-Environment: REFERENCE_EXPORTER=/path/to/exporter and REFERENCE_LIFECYCLE=/path/to/lifecycle (a directory with creator and all
-phases) are measured in the same run. So are crane (CRANE or PATH), buildctl and buildkitd (BUILDCTL, BUILDKITD or PATH),
+Environment: REFERENCE_EXPORTER=/path/to/exporter and REFERENCE_LIFECYCLE_DIR=/path/to/lifecycle (a directory with creator and
+all phases) are measured in the same run. So are crane (CRANE or PATH), buildctl and buildkitd (BUILDCTL, BUILDKITD or PATH),
 skopeo, gzip, pigz and igzip. DOCKER_HOST adds builds into that daemon to --creator.`;
 
 const MEASURED = ["scenario", "link", "runs", "size", "all", "front", "scale", "curve", "creator", "build-cost"];
@@ -106,7 +106,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
   const sizeFactor = positiveNumber("size", values.size);
   if (sizeFactor !== 1 && isForProject && values.out === undefined)
     throw new Error("results of --size are not for the project's report: add --out");
-  const isCreator = values.creator || (values.front && process.env.REFERENCE_LIFECYCLE !== undefined);
+  const isCreator = values.creator || (values.front && process.env.REFERENCE_LIFECYCLE_DIR !== undefined);
   const kind = isCompared ? "compare" : values.report ? "report" : "measure";
   return {
     kind,

@@ -35,7 +35,7 @@ import { measureCurve } from "./worker-curve/measure-curve.ts";
  */
 
 const referenceExporter = process.env.REFERENCE_EXPORTER || undefined;
-const referenceLifecycle = process.env.REFERENCE_LIFECYCLE || undefined;
+const referenceLifecycle = process.env.REFERENCE_LIFECYCLE_DIR || undefined;
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 const print = (text: string): void => console.log(`  ${text}`);
 
@@ -110,7 +110,7 @@ async function measureCreators(selection: Selection, tempDir: string, keep: Keep
   const { creatorLinks: links, isFront, rounds, sizeFactor } = selection;
   if (links.length === 0) return;
   if (referenceLifecycle === undefined)
-    throw new Error("--creator needs REFERENCE_LIFECYCLE, a directory with the lifecycle's phases");
+    throw new Error("--creator needs REFERENCE_LIFECYCLE_DIR, a directory with the lifecycle's phases");
   // A round takes five minutes for each link.
   const amounts = { rounds: isFront ? 1 : rounds, sizeFactor };
   await measureCreator({ links, ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print }, (creator) =>
@@ -120,7 +120,7 @@ async function measureCreators(selection: Selection, tempDir: string, keep: Keep
 
 async function measureCost({ rounds, sizeFactor }: Selection, tempDir: string, keep: Keep): Promise<void> {
   if (referenceLifecycle === undefined)
-    throw new Error("--build-cost needs REFERENCE_LIFECYCLE, a directory with the lifecycle's phases");
+    throw new Error("--build-cost needs REFERENCE_LIFECYCLE_DIR, a directory with the lifecycle's phases");
   const amounts = { runs: (LEAST_PAIRS / 2) * rounds, sizeFactor };
   const buildCost = await measureBuildCost({ ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print });
   print(describeBuildCost(buildCost));

@@ -43,7 +43,7 @@ below come from other runs, so their figures for the same scenario differ.${mark
 
 \`\`\`sh
 npm run bench -- --quick           # is this tree faster or slower than main? Two minutes
-REFERENCE_EXPORTER=/path/to/exporter REFERENCE_LIFECYCLE=/path/to/lifecycle \\
+REFERENCE_EXPORTER=/path/to/exporter REFERENCE_LIFECYCLE_DIR=/path/to/lifecycle \\
   npm run bench -- --front --write # measures this page again, about 20 minutes
 npm run bench -- --help
 \`\`\`
