@@ -60,9 +60,13 @@ test("a connection without a request is closed with the others", async () => {
 });
 
 test("requests wait for one of as many connections as allowed", async () => {
-  const { accepted, get } = await pool(undefined, 2);
-  expect(await Promise.all([get(), get(), get(), get()])).toEqual(["data", "data", "data", "data"]);
-  expect(accepted).toHaveLength(2);
+  const { promise: bothOpened, resolve } = Promise.withResolvers<void>();
+  const { opened, get } = await pool(bothOpened, 2);
+  const responses = Promise.all([get(), get(), get(), get()]);
+  await expect.poll(() => opened.length).toBe(2);
+  resolve();
+  expect(await responses).toEqual(["data", "data", "data", "data"]);
+  expect(opened).toHaveLength(2);
 });
 
 test("a request waits for another connection when the only one is reset", async () => {
