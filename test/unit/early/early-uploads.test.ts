@@ -70,6 +70,25 @@ test("an upload in progress when the build ends continues, and the export joins 
   expect(server.count("PATCH", UPLOADS)).toBe(1);
 });
 
+test.each([
+  ["before the export is looked for and uploaded again", "before"],
+  ["after the export found it is uploaded again as soon as a manifest is refused for it", "after"],
+])("a blob that the registry collects %s", async (_name, lost) => {
+  const { server, repository, uploads } = await scene();
+  const blob = TestBlob.complete(BYTES);
+  uploads.start(blob);
+  await vi.waitFor(() => expect(server.blobs.has("app", blob.digest)).toBe(true), WAIT);
+  await repository.putBlob(blob, { priority: 0 });
+  uploads.handOver();
+  if (lost === "after") {
+    expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "existing" });
+    server.blobs.unlink("app", blob.digest);
+    const missing = { digests: [blob.digest], areNamed: true };
+    expect(await repository.markMissing(missing, { priority: 0 })).toEqual([blob.digest]);
+  } else server.blobs.unlink("app", blob.digest);
+  expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "uploaded" });
+});
+
 test("an upload whose layer fails is cancelled", async () => {
   const { server, logger, uploads } = await scene();
   const blob = new TestBlob(seededBytes(2 * READY_BYTES, 2));
