@@ -1,4 +1,5 @@
-import {
+import { execFileSync } from "node:child_process";
+import fs, {
   chmodSync,
   chownSync,
   linkSync,
@@ -10,9 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { type ExportReport, fitTerminationMessage, reportToml, writeReport } from "../../../src/report/report-toml.ts";
+import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -176,6 +178,24 @@ describe("writeReport", () => {
       expect(statSync(path)).toMatchObject({ uid, gid });
       expect(readFileSync(path, "utf8")).toBe(TEXT);
     }
+  });
+
+  it("writes in place what access(2) calls read-only, so that open(2) refuses it to all but root", async () => {
+    const path = join(tempTree({ "report.toml": "old" }), "report.toml");
+    const { ino } = statSync(path);
+    const refused = Object.assign(new Error("EACCES"), { code: "EACCES", errno: -13, syscall: "access" });
+    vi.spyOn(fs.promises, "access").mockRejectedValueOnce(refused);
+    applyBuiltinMocks();
+    await writeReport(path, REPORT);
+    expect(statSync(path).ino).toBe(ino);
+    expect(readFileSync(path, "utf8")).toBe(TEXT);
+  });
+
+  it("waits for the reader of a FIFO until the export is stopped, and fails with the reason of that", async () => {
+    const path = join(tempTree(), "report.toml");
+    execFileSync("mkfifo", [path]);
+    const reason = new Error("stopped");
+    expect(await rejectionOf(writeReport(path, REPORT, AbortSignal.abort(reason)))).toBe(reason);
   });
 
   it("writes into the file where it cannot be replaced", async () => {
