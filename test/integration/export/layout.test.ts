@@ -178,6 +178,17 @@ test("a layer of the run image whose blob is empty is listed, but not written", 
   expect(verifyLayout(scene.pathOf("v2")).layers).toEqual(layers.map((layer, i) => ({ ...layer, isHere: i !== 0 })));
 });
 
+test("an image whose run image has a layer of the wrong size is not published", async () => {
+  const scene = await LayoutScene.open();
+  const [run = ""] = scene.runImage.split("@");
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const { layers } = verifyLayout(scene.pathOf());
+  truncateSync(blobFile(run, layers[0]?.digest ?? ""), 1);
+  const failed = await scene.export("app:v2");
+  expect(failed).toMatchObject({ exitCode: 62, stderr: expect.stringContaining("but only wrote 1]") });
+  expect(existsSync(join(scene.pathOf("v2"), "index.json"))).toBe(false);
+});
+
 test("layers that a sparse run image lacks are listed, but not written", async () => {
   const scene = await LayoutScene.open(true);
   expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
