@@ -12,9 +12,6 @@ import type { TarUpload } from "./tar-upload.ts";
 /** Lists the layers of a saved image; the only document that all versions of docker write. */
 const MANIFEST = "manifest.json";
 
-/** With these, the daemon would load the tar as an OCI layout. */
-const LAYOUT_DOCUMENTS = new Set(["oci-layout", "index.json", "repositories"]);
-
 const manifestType = list(struct({ Layers: list(text) }));
 
 /**
@@ -72,7 +69,7 @@ class SavedNames {
       this.#layers = parseManifest(await textOf(entry));
       return;
     }
-    if (type === "file" && !LAYOUT_DOCUMENTS.has(name)) {
+    if (type === "file") {
       const uploaded = `${prefix}-${this.#uploaded.size}`;
       this.#uploaded.set(posix.normalize(name), uploaded);
       await upload.add({ name: uploaded, size, open: () => bytesOf(entry) });

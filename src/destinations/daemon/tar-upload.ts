@@ -65,14 +65,13 @@ export class TarUpload {
   readonly #failed = Promise.withResolvers<never>();
   readonly #loaded: Promise<void>;
   #isComplete = false;
-  #hasFailed = false;
   readonly #changed = new Condition();
 
   constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
     this.#name = name;
     this.#failed.promise.catch(() => undefined);
     this.#loaded = this.#load(connection, signal);
-    this.#loaded.catch((error: unknown) => this.#fail(error));
+    this.#loaded.catch(this.#failed.reject);
   }
 
   async add(entry: UploadEntry): Promise<void> {
@@ -111,16 +110,10 @@ export class TarUpload {
       if (next !== undefined) {
         yield* tarEntry(next.entry);
         next.sent.resolve();
-      } else if (this.#isComplete || this.#hasFailed) break;
+      } else if (this.#isComplete) break;
       else await this.#changed.next;
     }
     yield TAR_END;
-  }
-
-  #fail(reason: unknown): void {
-    this.#hasFailed = true;
-    this.#failed.reject(reason);
-    this.#changed.notify();
   }
 }
 

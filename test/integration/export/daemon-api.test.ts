@@ -102,6 +102,13 @@ test("a daemon with containerd storage is sent complete images, and its image ID
   ]);
 });
 
+test("a layer that the run image has twice is sent back twice, although it is saved once", async () => {
+  const { api, run } = await scene({ ...CONTAINERD, repeatsLayer: true });
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  expect(api.loads[0]?.layers.slice(0, 2)).toEqual([api.baseTar, api.baseTar]);
+  expectSent(api.loads[0] as ReceivedLoad);
+});
+
 test("a platform-aware daemon is asked for this platform's image, and for the ID of the index", async () => {
   const { api, run } = await scene(CONTAINERD);
   await run("app");

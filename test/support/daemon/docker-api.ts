@@ -25,6 +25,8 @@ export interface DockerApiOptions {
   readonly stopsOnLoad?: boolean;
   /** Every image is empty. */
   readonly hasNoLayers?: boolean;
+  /** Every image has its layer twice, which Docker before version 25 saves once, and links. */
+  readonly repeatsLayer?: boolean;
   /** The labels of every image. */
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -139,9 +141,15 @@ export class DockerApi implements AsyncDisposable {
       Id: this.#options.leavesOutAlgorithm ? id.slice("sha256:".length) : id,
       Architecture: hasPlatform ? "of-the-platform" : "of-the-index",
       Os: "linux",
-      RootFS: { Type: "layers", Layers: this.#options.hasNoLayers ? [] : [digestOf(this.baseTar)] },
+      RootFS: { Type: "layers", Layers: this.#diffIds() },
       Config: { Env: ["PATH=/bin"], Labels: this.#options.labels },
     });
+  }
+
+  #diffIds(): string[] {
+    const diffId = digestOf(this.baseTar);
+    if (this.#options.hasNoLayers) return [];
+    return this.#options.repeatsLayer ? [diffId, diffId] : [diffId];
   }
 
   /**
@@ -155,7 +163,12 @@ export class DockerApi implements AsyncDisposable {
     archive.entry({ name: "blobs/", type: "directory" });
     archive.entry({ name: layer }, blob);
     archive.entry({ name: "index.json" }, "{}");
-    archive.entry({ name: "manifest.json" }, JSON.stringify([{ Config: "c", RepoTags: null, Layers: [layer] }]));
+    const layers = [layer];
+    if (this.#options.repeatsLayer) {
+      archive.entry({ name: "again/layer.tar", type: "symlink", linkname: `../${layer}` });
+      layers.push("again/layer.tar");
+    }
+    archive.entry({ name: "manifest.json" }, JSON.stringify([{ Config: "c", RepoTags: null, Layers: layers }]));
     archive.entry({ name: "oci-layout" }, "{}");
     archive.finalize();
     response.end(await buffer(archive));
