@@ -1,8 +1,8 @@
 import { Fault, type FaultCode } from "../errors/fault.ts";
-import { goReason, isSystemError } from "../go/errno.ts";
+import { goReason, isNotExist, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
-import { HttpError } from "../http/http-error.ts";
-import { describeProxyOrLookup } from "../http/network-faults.ts";
+import { HttpError, isConnectTimeout } from "../http/http-error.ts";
+import { describeNetworkError, describeProxyOrLookup } from "../http/network-faults.ts";
 import { certificateHint, isBadCertificate } from "../http/network-hints.ts";
 import { isPlainHttp, isUntrusted, tlsFailure } from "../http/tls-failures.ts";
 import type { DockerHost } from "./host.ts";
@@ -70,6 +70,7 @@ function refusalHint(status: number, message: string): string | undefined {
 
 const errorType = struct({ message: text });
 
+/** Worded like `doRequest` of https://pkg.go.dev/github.com/moby/moby/client@v0.5.1. */
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls, origin }: DockerHost): unknown {
   // An error of the request's own body.
   if (error instanceof Fault) return error;
@@ -84,12 +85,12 @@ export function dockerNetworkFault(error: unknown, { name, socketPath, tls, orig
     const fault = tlsFault(error, name);
     if (fault !== undefined) return fault;
   }
-  const reason = goReason(error);
   const destination = { destination: name, cause: error };
-  if (!isSystemError(error) || error.syscall !== "connect")
+  const isSilent = isConnectTimeout(error);
+  if (!isSilent && !(isSystemError(error) && error.syscall === "connect"))
     return new Fault(
       "EXPORT_DAEMON_BROKEN",
-      `the connection to the docker API at ${name} broke: ${reason}`,
+      `the connection to the docker API at ${name} broke: ${goReason(error)}`,
       destination,
     );
   if (isForbidden(error))
@@ -98,12 +99,12 @@ export function dockerNetworkFault(error: unknown, { name, socketPath, tls, orig
       `permission denied while trying to connect to the docker API at ${name}`,
       destination,
     );
-  const dial = socketPath === undefined ? "dial tcp" : `dial unix ${socketPath}`;
-  return new Fault(
-    "EXPORT_DAEMON_UNREACHABLE",
-    `failed to connect to the docker API at ${name}; check if the path is correct and if the daemon is running: ${dial}: connect: ${reason}`,
-    destination,
-  );
+  let problem = `Cannot connect to the Docker daemon at ${name}. Is the docker daemon running?`;
+  if (isNotExist(error))
+    problem = `failed to connect to the docker API at ${name}; check if the path is correct and if the daemon is running: dial unix ${socketPath}: connect: ${goReason(error)}`;
+  else if (isSystemError(error, "EHOSTUNREACH", "ENETUNREACH"))
+    problem = `error during connect: ${describeNetworkError(error.code, error)}`;
+  return new Fault("EXPORT_DAEMON_UNREACHABLE", problem, destination);
 }
 
 function isCoded(error: unknown): error is Error & { readonly code: string } {

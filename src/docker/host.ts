@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { Fault, messageOf, withContext } from "../errors/fault.ts";
 import { readFileSync } from "../files/read-file.ts";
 import { pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
@@ -99,12 +99,21 @@ function unparsable(name: string): Fault {
 
 /** Like Docker's client (https://github.com/docker/go-connections/blob/v0.7.0/tlsconfig/config.go). */
 function readTls(scheme: string, environment: Environment): DockerTls | undefined {
-  const { DOCKER_CERT_PATH: directory, DOCKER_TLS_VERIFY: verify } = environment;
+  const { DOCKER_CERT_PATH: directory } = environment;
   if (!directory)
     return scheme === "https" ? { ca: trustedAuthorities(environment), rejectUnauthorized: true } : undefined;
+  try {
+    return readClientTls(directory, environment);
+  } catch (error) {
+    throw withContext(`configure TLS from ${goQuote(`DOCKER_CERT_PATH=${directory}`)}`, error);
+  }
+}
+
+function readClientTls(directory: string, environment: Environment): DockerTls {
+  const { DOCKER_TLS_VERIFY: verify } = environment;
   const ca = verify ? withAuthorities(trustedAuthorities(environment), join(directory, "ca.pem")) : [];
   const [certPath, keyPath] = [join(directory, "cert.pem"), join(directory, "key.pem")];
-  const [cert, key] = [readPem(certPath), readPem(keyPath)];
+  const [cert, key] = [readPem(certPath, KEY_PAIR), readPem(keyPath, KEY_PAIR)];
   checkPem(keyPath, "not an unencrypted private key in PEM format", () => createPrivateKey(key));
   checkPem(certPath, "not a certificate in PEM format", () => new X509Certificate(cert));
   checkPem(certPath, `not the certificate of ${keyPath}`, () => createSecureContext({ cert, key }));
@@ -113,7 +122,7 @@ function readTls(scheme: string, environment: Environment): DockerTls | undefine
 
 function withAuthorities(trusted: string | string[], path: string): string[] {
   const own = new Set<string>();
-  addCertificates(own, readPem(path).toString("latin1"));
+  addCertificates(own, readPem(path, `could not read CA certificate ${goQuote(path)}`).toString("latin1"));
   if (own.size === 0) throw new Fault("EXPORT_DAEMON_TLS", `${path}: no certificate in PEM format`);
   return [trusted, [...own]].flat();
 }
@@ -128,10 +137,12 @@ function checkPem(path: string, flaw: string, parse: () => unknown): void {
   }
 }
 
-function readPem(path: string): Buffer {
+const KEY_PAIR = "could not load X509 key pair";
+
+function readPem(path: string, failure: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw pathFault("EXPORT_DAEMON_TLS", "open", path, error);
+    throw withContext(failure, pathFault("EXPORT_DAEMON_TLS", "open", path, error));
   }
 }

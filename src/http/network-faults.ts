@@ -56,7 +56,7 @@ function describeProxyConnect(code: string, error: unknown): string {
   return `proxyconnect tcp: ${reason}`;
 }
 
-function describeNetworkError(code: string, error: unknown): string {
+export function describeNetworkError(code: string, error: unknown): string {
   return `${dialedAddress(error)}${reasonOf(code, error)}`;
 }
 

@@ -22,6 +22,10 @@ const unverified = (code: string) =>
   new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { hasBadCertificate: true });
 const hungUp = (isFirst: boolean) => new HttpError("HTTP_EOF", "EOF", { isFirst });
 
+const unconnected = (code: string) =>
+  Object.assign(coded(code), { syscall: "connect", address: "10.0.0.1", port: 2376 });
+const NOT_RUNNING = `Cannot connect to the Docker daemon at ${name}. Is the docker daemon running?`;
+
 test.each([
   [
     "a stranger's certificate",
@@ -82,6 +86,14 @@ test.each([
     ),
     `failed to connect to the docker API at ${name}: proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused`,
   ],
+  ["a port where nothing listens", unconnected("ECONNREFUSED"), NOT_RUNNING],
+  ["a host that drops what is sent to it", unconnected("ETIMEDOUT"), NOT_RUNNING],
+  ["a connection that is not made in time", new HttpError("HTTP_CONNECT_TIMEOUT", "timeout"), NOT_RUNNING],
+  [
+    "a host without a route",
+    unconnected("EHOSTUNREACH"),
+    "error during connect: dial tcp 10.0.0.1:2376: connect: no route to host",
+  ],
   ["a daemon that hangs up later", hungUp(false), `the connection to the docker API at ${name} broke: EOF`],
 ])("%s", (_, error, message) => {
   expect(dockerNetworkFault(error, host)).toMatchObject({ message });
@@ -119,4 +131,13 @@ test.each([
   const message = `client version 1.99 is too ${flaw}. ${limit} supported API version is 1.41`;
   const { hint } = dockerResponseFault(400, JSON.stringify({ message }), name);
   expect(hint).toBe("Set DOCKER_API_VERSION to a version that the daemon supports, or unset it.");
+});
+
+test("a socket that a stopped daemon has left is not called missing", () => {
+  const fault = dockerNetworkFault(unconnected("ECONNREFUSED"), {
+    ...host,
+    socketPath: "/docker.sock",
+    tls: undefined,
+  });
+  expect(fault).toMatchObject({ code: "EXPORT_DAEMON_UNREACHABLE", message: NOT_RUNNING });
 });

@@ -115,7 +115,10 @@ test.each([{}, { DOCKER_TLS_VERIFY: "" }])(
 test("the error of a missing certificate names it", () => {
   const DOCKER_CERT_PATH = tempTree({ "ca.pem": "", "key.pem": "" });
   const fault = thrownBy(() => readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH }));
-  expect(fault).toMatchObject({ message: `open ${join(DOCKER_CERT_PATH, "cert.pem")}: no such file or directory` });
+  const path = join(DOCKER_CERT_PATH, "cert.pem");
+  expect(fault).toMatchObject({
+    message: `configure TLS from "DOCKER_CERT_PATH=${DOCKER_CERT_PATH}": could not load X509 key pair: open ${path}: no such file or directory`,
+  });
 });
 
 test.each([
@@ -141,5 +144,15 @@ test.each([
   expect(thrownBy(() => readDockerHost({ DOCKER_API_VERSION }))).toMatchObject({
     code: "EXPORT_DAEMON_HOST",
     message: `invalid API version (${DOCKER_API_VERSION.trim()}): ${flaw}must be formatted <major>.<minor>`,
+  });
+});
+
+test("a missing authority is an error that names its file and the variable", () => {
+  const fault = thrownBy(() =>
+    readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH: "/nowhere", DOCKER_TLS_VERIFY: "1" }),
+  );
+  expect(fault).toMatchObject({
+    message:
+      'configure TLS from "DOCKER_CERT_PATH=/nowhere": could not read CA certificate "/nowhere/ca.pem": open /nowhere/ca.pem: no such file or directory',
   });
 });
