@@ -14,7 +14,7 @@ import {
   initialSettings,
   type ProcessContext,
   type ReferenceSettings,
-  resolveTuning,
+  withTuning,
 } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -81,7 +81,7 @@ async function resolve(command: ParsedCommand, context: ProcessContext, logger: 
   if (settings.runImage === "") checkCredentials(context.env);
   checkSettings(settings, WORDS, logger);
   const build = buildSettings(command, context.cwd);
-  return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, build, runImages };
+  return { settings: withTuning(settings, command, context.cwd, logger), build, runImages };
 }
 
 /** The reference needs them here already, to find a run image that can be read. */

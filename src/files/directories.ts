@@ -1,6 +1,6 @@
-import type { Stats } from "node:fs";
+import { realpathSync, type Stats } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { Fault, type FaultCode } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 
@@ -29,5 +29,20 @@ async function statOf(path: string): Promise<Stats | undefined> {
     return await stat(path);
   } catch {
     return undefined;
+  }
+}
+
+/** Of absolute paths, through links. Neither needs to exist. */
+export function isInside(directory: string, path: string): boolean {
+  const way = relative(resolved(directory), resolved(path));
+  return way === "" || !(way === ".." || way.startsWith("../"));
+}
+
+function resolved(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = join(path, "..");
+    return parent === path ? path : join(resolved(parent), path.slice(parent.length));
   }
 }

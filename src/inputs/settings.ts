@@ -5,8 +5,9 @@ import { guardExperimental } from "../cnb/experimental.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
+import { isEventFileInside } from "../observe/event-writer.ts";
 import { parseGivenReference, parseReference, referenceFault, withoutCredentials } from "../oci/reference.ts";
-import { cacheKind, type ExportSettings, type ResolvedInputs, type Tuning } from "../plan/inputs.ts";
+import { cacheKind, type ExportSettings, type ResolvedInputs } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 import { boundWorkers, fittingWorkers } from "../process/machine.ts";
 import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
@@ -207,7 +208,7 @@ async function resolve(command: ParsedCommand, context: ProcessContext, logger: 
   const analyzed = await readAnalyzed(initial.analyzedPath, logger);
   const settings = { ...initial, runImage: analyzedRunImage(analyzed, initial.analyzedPath) };
   checkSettings(settings, WORDS, logger);
-  return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, analyzed };
+  return { settings: withTuning(settings, command, context.cwd, logger), analyzed };
 }
 
 const FROM_ANALYZED = "Leave the flag out: the run image is the one of analyzed.toml; the analyzer takes -run-image.";
@@ -219,11 +220,18 @@ function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
   if (image !== "") throw argumentFault("-image is unsupported", FROM_ANALYZED);
 }
 
-export function resolveTuning({ flags, machine }: ParsedCommand, cwd: string, logger: Logger): Tuning {
+export function withTuning(
+  settings: ReferenceSettings,
+  { flags, machine }: ParsedCommand,
+  cwd: string,
+  logger: Logger,
+): ExportSettings {
   const tuning = settingsOf("tuning", flags, cwd);
-  return {
-    ...tuning,
-    workers: boundWorkers(tuning.workers, machine, logger),
-    fittingWorkers: fittingWorkers(machine.memory),
-  };
+  if (isEventFileInside(settings.appDir, tuning.events))
+    throw argumentFault(
+      `-events (CNB_EXPORT_EVENTS) is ${tuning.events}, which is inside the app directory: it would change during the export`,
+      "Name a file outside of the app directory.",
+    );
+  const workers = boundWorkers(tuning.workers, machine, logger);
+  return { ...settings, tuning: { ...tuning, workers, fittingWorkers: fittingWorkers(machine.memory) } };
 }

@@ -3,6 +3,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { withoutSecrets } from "../errors/secrets.ts";
 import { readDescriptorFlags } from "../files/descriptor-flags.ts";
+import { isInside } from "../files/directories.ts";
 import { wellFormed } from "../go/byte-string.ts";
 import { pathFault } from "../go/errno.ts";
 import { absolutePath } from "../process/environment.ts";
@@ -34,6 +35,17 @@ export function parseEventTarget(target: string, cwd: string): string | number {
       },
     );
   return descriptor;
+}
+
+/** Devices and FIFOs have no contents that an image could have. */
+export function isEventFileInside(directory: string, target: string | number): boolean {
+  if (typeof target === "number" || target === "") return false;
+  try {
+    return isInside(directory, target) && (statSync(target, { throwIfNoEntry: false })?.isFile() ?? true);
+  } catch {
+    // Opening it reports why.
+    return false;
+  }
 }
 
 function isWritable(descriptor: number): boolean {

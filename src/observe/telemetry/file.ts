@@ -7,11 +7,11 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  realpathSync,
   writeSync,
 } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { Fault } from "../../errors/fault.ts";
+import { isInside } from "../../files/directories.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 
 /** Below the layers directory; RFC 0131 reserves the name, so no buildpack may have it as its id. */
@@ -106,18 +106,4 @@ function openFile(path: string): number {
   }
   if (stats.size === 0 && stats.uid === process.geteuid?.()) fchmodSync(descriptor, FILE_MODE);
   return descriptor;
-}
-
-function isInside(directory: string, path: string): boolean {
-  const way = relative(resolved(directory), resolved(path));
-  return way === "" || !(way === ".." || way.startsWith("../"));
-}
-
-function resolved(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = join(path, "..");
-    return parent === path ? path : join(resolved(parent), path.slice(parent.length));
-  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { guardDockerfiles } from "../../../src/export/prepare.ts";
 import { parseCommandLine } from "../../../src/inputs/parse.ts";
-import { initialSettings, resolveTuning } from "../../../src/inputs/settings.ts";
+import { initialSettings, withTuning } from "../../../src/inputs/settings.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -10,7 +10,7 @@ function settingsOf(api: string, extendedDir: string, mode: string) {
   const env = { CNB_PLATFORM_API: api, CNB_EXTENDED_DIR: extendedDir, CNB_EXPERIMENTAL_MODE: mode };
   const command = parseCommandLine("exporter", ["app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
-  return { ...initialSettings(command, { env, cwd: "/" }), tuning: resolveTuning(command, "/", new RecordingLogger()) };
+  return withTuning(initialSettings(command, { env, cwd: "/" }), command, "/", new RecordingLogger());
 }
 
 describe("the guard on extensions", () => {

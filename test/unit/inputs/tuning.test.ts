@@ -1,13 +1,17 @@
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/parse.ts";
-import { resolveTuning } from "../../../src/inputs/settings.ts";
+import { initialSettings, withTuning } from "../../../src/inputs/settings.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 function tuning(args: readonly string[], cwd = "/somewhere") {
-  const command = parseCommandLine("exporter", args, { CNB_PLATFORM_API: "0.13" }, { cores: 2, tempDir: "/scratch" });
+  const env = { CNB_PLATFORM_API: "0.13" };
+  const command = parseCommandLine("exporter", [...args, "app"], env, { cores: 2, tempDir: "/scratch" });
   if (command.kind !== "run") throw new Error(command.kind);
-  return resolveTuning(command, cwd, new RecordingLogger());
+  return withTuning(initialSettings(command, { env, cwd }), command, cwd, new RecordingLogger()).tuning;
 }
 
 test("relative paths are resolved against the working directory", () => {
@@ -46,4 +50,23 @@ test.each([
   const fault = thrownBy(() => tuning(args));
   expect(fault).toMatchObject({ exitCode: 3 });
   expect(String(fault)).toContain(`${args[0]} (CNB_EXPORT_${message}`);
+});
+
+test("an event file inside the app directory, also through a link, is refused, because it would change as it is exported", () => {
+  const directory = tempTree({ "app/old.jsonl": "" });
+  symlinkSync("app", join(directory, "link"));
+  const events = (path: string) => () => tuning(["-app", join(directory, "app"), "-events", path]);
+  for (const path of ["app/old.jsonl", "app/new/events.jsonl", "link/new.jsonl"])
+    expect(thrownBy(events(join(directory, path))), path).toMatchObject({
+      code: "EXPORT_ARGS_INVALID",
+      message: expect.stringContaining(
+        `-events (CNB_EXPORT_EVENTS) is ${join(directory, path)}, which is inside the app`,
+      ),
+      hint: expect.stringContaining("outside of the app directory"),
+    });
+  expect(events(join(directory, "app.jsonl"))()).toMatchObject({ events: join(directory, "app.jsonl") });
+  symlinkSync("loop", join(directory, "app", "loop"));
+  expect(events(join(directory, "app/loop"))(), "openEvents reports it").toMatchObject({});
+  expect(events("/dev/null")()).toMatchObject({ events: "/dev/null" });
+  expect(tuning(["-app", "/", "-events", "/dev/null"])).toMatchObject({ events: "/dev/null" });
 });
