@@ -48,7 +48,7 @@ async function readExtendedImage({ platformApi, extendedDir }: ExtensionSettings
 async function theLayout(parent: string): Promise<string | undefined> {
   const entries = await readdir(parent).catch((error: unknown) => {
     if (isNotExist(error)) return [];
-    throw pathFault("EXPORT_LAYOUT_READ", "open", parent, error);
+    throw pathFault("EXPORT_INPUT_READ", "open", parent, error);
   });
   const [entry, ...more] = entries;
   if (entry === undefined) return undefined;

@@ -11,7 +11,7 @@ import {
   type SourceImage,
 } from "../destinations/destination.ts";
 import type { Layer } from "../engine/layer.ts";
-import { Fault, withContext } from "../errors/fault.ts";
+import { Fault, withContext, withDefaultHint } from "../errors/fault.ts";
 import { fromByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import { layerIn } from "../images/image.ts";
@@ -192,11 +192,14 @@ function announce(step: AppStep, logger: Logger): void {
   if (step.role.kind === "app-slice" && step.role.number === 1) logger.debug("Adding app layers");
 }
 
+const LAUNCHER_HINT = "Let the user of the build read the launcher, or name another one with -launcher.";
+
 function withReadContext(role: LayerStep["role"], error: unknown): unknown {
   if (!(error instanceof Fault) || error.code !== UNREADABLE_CONTENTS) return error;
   const { destination: path } = error;
   if (role.kind === "app-slice") return withContext(`failed to add file ${path} to archive`, error);
-  if (role.kind === "launcher") return withContext(`failed to open launcher at path '${path}'`, error);
+  if (role.kind === "launcher")
+    return withContext(`failed to open launcher at path '${path}'`, withDefaultHint(error, LAUNCHER_HINT));
   return error;
 }
 

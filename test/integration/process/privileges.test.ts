@@ -86,6 +86,17 @@ test.skipIf(!isRoot)("a file that the user may not read is an error that names i
   expect(run.stderr).toMatch(`ERROR: failed to export: creating layer: open ${path}: permission denied`);
 });
 
+test.skipIf(!isRoot)("a launcher that the user may not read is an error that names the flag", async () => {
+  const scene = await Scene.openSmall(await FakeRegistry.start());
+  giveAway(scene);
+  const path = join(scene.output.root, "roots-launcher");
+  writeFileSync(path, "#!", { mode: 0o700 });
+  const run = await scene.export({ flags: [...USER, "-launcher", path] });
+  expect(run.exitCode).toBe(62);
+  expect(run.stderr).toContain(`failed to open launcher at path '${path}': open ${path}: permission denied\n`);
+  expect(run.stderr).toContain("Let the user of the build read the launcher, or name another one with -launcher.");
+});
+
 test.skipIf(!isRoot)("cache directories are given to the user first", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   giveAway(scene);

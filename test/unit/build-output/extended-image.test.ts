@@ -145,6 +145,14 @@ describe("an invalid extended image is rejected", () => {
     });
   });
 
+  test("a file in the place of its directory", async () => {
+    const extended = tempTree({ run: "" });
+    expect(await rejectionOf(read(extended))).toMatchObject({
+      code: "EXPORT_INPUT_READ",
+      message: `open ${join(extended, "run")}: not a directory`,
+    });
+  });
+
   test("a modified manifest", async () => {
     const extended = join(tempTree(), "a\nb");
     const path = writeExtendedLayout(extended, [BASE, APT]);
