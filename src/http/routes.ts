@@ -9,6 +9,12 @@ import { commonHeaders, connectThrough, connectThroughSocks, throughProxy } from
 const KEEP_ALIVE_MS = 30_000;
 
 /**
+ * Without TLS and proxy a new connection costs one round trip, while an idle one takes the place of another behind a
+ * front end that accepts few (docs/decisions/0008-pino-piscina-undici.md).
+ */
+const PLAIN_KEEP_ALIVE_MS = 250;
+
+/**
  * The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. A
  * connection must open within `connectMs`, with its tunnel and its TLS handshakes.
  */
@@ -81,7 +87,9 @@ export class Routes {
     const key = `${isInsecure} ${forwardingProxy(route) === undefined ? url.origin : ""} ${proxy?.href ?? ""}`;
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
-    const connections = new Connections(() => this.#open(route), KEEP_ALIVE_MS, this.#perRoute);
+    const isPlain = url.protocol === "http:" && proxy === undefined;
+    const idleMs = isPlain ? PLAIN_KEEP_ALIVE_MS : KEEP_ALIVE_MS;
+    const connections = new Connections(() => this.#open(route), idleMs, this.#perRoute);
     this.#connections.set(key, connections);
     return connections;
   }

@@ -201,7 +201,7 @@ class KeptConnection extends Client {
     super(ORIGIN, {
       ...options,
       connect: (_, callback) => {
-        const opened = this.#unused === undefined ? reopen() : Promise.resolve(this.#unused);
+        const opened = this.#unused === undefined ? reopen() : Promise.resolve(this.#unused.setTimeout(0));
         this.#unused = undefined;
         opened.then(
           (connected) => {
@@ -214,7 +214,8 @@ class KeptConnection extends Client {
         );
       },
     });
-    this.#unused = socket;
+    // undici limits only how long a connection is idle after a request.
+    this.#unused = socket.setTimeout(options.keepAliveTimeout ?? 0, () => socket.destroy());
     this.on("drain", () => {
       this.#isFree = true;
     });

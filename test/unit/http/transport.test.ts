@@ -8,7 +8,11 @@ import { RawServer } from "../../support/network/raw-server.ts";
 const REQUEST = { method: "GET", path: "/", headers: {}, headersTimeoutMs: 0, bodyTimeoutMs: 0 };
 
 /** @param mayOpen resolves when connections may be given to the pool */
-async function pool(mayOpen: Promise<void> = Promise.resolve(), limit?: number) {
+async function pool(
+  mayOpen: Promise<void> = Promise.resolve(),
+  limit?: number,
+  idleMs: number = Number.POSITIVE_INFINITY,
+) {
   const accepted: Socket[] = [];
   const server = await RawServer.start((socket) => {
     accepted.push(socket);
@@ -23,16 +27,16 @@ async function pool(mayOpen: Promise<void> = Promise.resolve(), limit?: number) 
     await mayOpen;
     return socket;
   };
-  const connections = new Connections(open, Number.POSITIVE_INFINITY, limit);
+  const connections = new Connections(open, idleMs, limit);
   onTestFinished(() => connections.destroy());
   const get = async () => await text((await exchangeOver(connections, REQUEST)).body);
   return { accepted, opened, connections, get };
 }
 
 /** A pool with one connection, which has had no request. */
-async function unusedConnection() {
+async function unusedConnection(idleMs?: number) {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { connections, opened, ...others } = await pool(promise);
+  const { connections, opened, ...others } = await pool(promise, undefined, idleMs);
   const stop = new AbortController();
   const stopped = exchangeOver(connections, { ...REQUEST, signal: stop.signal });
   await expect.poll(() => others.accepted.length + opened.length).toBe(2);
@@ -59,11 +63,31 @@ test("a connection without a request is closed with the others", async () => {
   await Promise.all(closed);
 });
 
+test("a connection without a request is closed after the keep-alive limit, and not used", async () => {
+  const { opened, get } = await unusedConnection(50);
+  await expect.poll(() => opened[0]?.closed, WAIT).toBe(true);
+  expect(await get()).toBe("data");
+  expect(opened).toHaveLength(2);
+});
+
+test("a request takes a connection that is open, not an older one that was closed", async () => {
+  const { promise: bothOpened, resolve } = Promise.withResolvers<void>();
+  const { accepted, opened, get } = await pool(bothOpened);
+  const responses = Promise.all([get(), get()]);
+  await expect.poll(() => opened.length, WAIT).toBe(2);
+  resolve();
+  await responses;
+  const [oldest] = accepted;
+  await Promise.all([oldest && once(oldest, "close"), oldest?.end()]);
+  expect(await get()).toBe("data");
+  expect(opened).toHaveLength(2);
+});
+
 test("requests wait for one of as many connections as allowed", async () => {
   const { promise: bothOpened, resolve } = Promise.withResolvers<void>();
   const { opened, get } = await pool(bothOpened, 2);
   const responses = Promise.all([get(), get(), get(), get()]);
-  await expect.poll(() => opened.length).toBe(2);
+  await expect.poll(() => opened.length, WAIT).toBe(2);
   resolve();
   expect(await responses).toEqual(["data", "data", "data", "data"]);
   expect(opened).toHaveLength(2);
