@@ -9,6 +9,7 @@ import { smallRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
@@ -45,7 +46,7 @@ describe("the export of the app image fails", () => {
     const { app, scene } = await scenes();
     const copied = join(scene.output.layersDir, "sbom");
     const refuse = async () => {
-      await vi.waitUntil(() => existsSync(copied));
+      await vi.waitUntil(() => existsSync(copied), WAIT);
       return denied;
     };
     app.faults.add({ method: "GET", target: /run\/manifests/, times: ALWAYS, action: { around: refuse } });

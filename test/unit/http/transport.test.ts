@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { Connections, exchangeOver } from "../../../src/http/transport.ts";
 import { RawServer } from "../../support/network/raw-server.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 const REQUEST = { method: "GET", path: "/", headers: {}, headersTimeoutMs: 0, bodyTimeoutMs: 0 };
 
@@ -39,7 +40,7 @@ async function unusedConnection(idleMs?: number) {
   const { connections, opened, ...others } = await pool(promise, undefined, idleMs);
   const stop = new AbortController();
   const stopped = exchangeOver(connections, { ...REQUEST, signal: stop.signal });
-  await expect.poll(() => others.accepted.length + opened.length).toBe(2);
+  await expect.poll(() => others.accepted.length + opened.length, WAIT).toBe(2);
   stop.abort(new Error("not needed"));
   await expect(stopped).rejects.toThrow("not needed");
   resolve();
@@ -125,7 +126,7 @@ test("requests fail that wait when the pool is closed, or come later", async () 
   const { promise, resolve } = Promise.withResolvers<void>();
   const { connections, opened, get } = await pool(promise, 1);
   const waiting = [get(), get()];
-  await expect.poll(() => opened.length).toBe(1);
+  await expect.poll(() => opened.length, WAIT).toBe(1);
   await connections.destroy();
   for (const result of await Promise.allSettled([...waiting, get()])) expect(result.status).toBe("rejected");
   resolve();
