@@ -21,9 +21,9 @@ import { fetchPackage } from "../../../scripts/binary/debian-libraries.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
 import {
   ARBITRARY_USER,
+  emulationProblem,
   linkInto,
   makeRoot,
-  QEMU_ARM64,
   rootProblem,
   runEmulated,
   runInRoot,
@@ -63,10 +63,7 @@ const BUSYBOX = {
 };
 const problem = binaryBuildProblem();
 const noRoots = problem ?? rootProblem();
-const noEmulation =
-  noRoots ??
-  (NATIVE === "arm64" ? "this is no other architecture" : undefined) ??
-  (QEMU_ARM64 === undefined ? "qemu-user-static is not installed" : undefined);
+const noEmulation = noRoots ?? (NATIVE === "arm64" ? "this is no other architecture" : undefined) ?? emulationProblem();
 for (const [what, why] of [
   ["The single executable", problem],
   ["The single executable in other images", noRoots],

@@ -54,9 +54,12 @@ const WITHOUT_CONTROL_GROUPS = '[ ! -d /sys/fs/cgroup ] || mount -t tmpfs none /
 const noMounts = rootProblem();
 if (noMounts !== undefined) console.warn(`Compiling without control groups is not tested: ${noMounts}.`);
 
+/** A core that this process may use (proc_pid_status(5)): the first ones of a machine may be another container's. */
+const [, CORE = ""] = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+
 const OPTIONS: Readonly<Record<string, CompileOptions>> = {
   again: {},
-  "on one core": { within: ["taskset", "--cpu-list", "0"] },
+  "on one core": { within: ["taskset", "--cpu-list", CORE] },
   "with few descriptors": { within: ["sh", "-c", 'ulimit -n 60; exec "$@"', "sh"] },
   "in another environment": { env: { HOME: ROOT, LANG: "de_DE.UTF-8", TZ: "Asia/Tokyo", TMPDIR: tmpdir() } },
   ...(noMounts === undefined && {

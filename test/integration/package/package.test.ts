@@ -20,7 +20,9 @@ function run(command: string, args: readonly string[]): string {
 /** Runs `npm pack` in a copy of the checkout, because it builds, and other tests use this checkout's build. */
 function pack(): string {
   const checkout = join(temporary, "checkout");
-  const names = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+  // A container's user may not be the checkout's owner.
+  const git = ["-c", "safe.directory=*", "ls-files"];
+  const names = execFileSync("git", [...git, "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: ROOT,
     encoding: "utf8",
   });

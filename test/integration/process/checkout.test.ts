@@ -13,6 +13,7 @@ import {
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ROOT } from "../../../scripts/script.ts";
+import { mayMount } from "../../support/files/mounts.ts";
 import { canTrace } from "../../support/files/start-owner.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
@@ -20,8 +21,6 @@ import { findProgram } from "../../support/process/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-
-const isRoot = process.getuid?.() === 0;
 
 /** A copy of the repository's files, without installed packages and build results. @returns its directory */
 function checkOut(): string {
@@ -73,7 +72,7 @@ test("a built checkout starts from compiled code, which every module has", () =>
   expect(stderr).toMatch(/^\+ exec .*\/dist\/start\.cjs -version$/m);
 });
 
-test.skipIf(!isRoot)("a checkout that cannot be written says in one line how to build it", async () => {
+test.skipIf(!mayMount())("a checkout that cannot be written says in one line how to build it", async () => {
   const directory = checkOut();
   install(directory);
   const mount = `mount --bind '${directory}' '${directory}' && mount -o remount,bind,ro '${directory}' && exec "$@"`;

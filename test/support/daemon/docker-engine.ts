@@ -85,12 +85,23 @@ export class DockerEngine implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** @returns why there is no daemon, if none can run here; a container without privileges shows that only on start */
+  /** @returns why there is no daemon, if none can run here; a container without privileges shows that only on use */
   static async startIfPossible(kind: EngineKind = "docker", tls?: DockerTls): Promise<DockerEngine | string> {
     const problem = engineProblem(kind);
     if (problem !== undefined) return problem;
     const started = kind === "docker" ? DockerEngine.start(tls) : DockerEngine.startPodman();
-    return started.catch((error: unknown) => String(error));
+    return started.then((engine) => engine.#tried()).catch((error: unknown) => String(error));
+  }
+
+  /** @throws Error if the daemon, though it has started, may not unpack an image or run a container */
+  async #tried(): Promise<DockerEngine> {
+    try {
+      await this.run(await this.importRunImage("run:base"), [], ["sh", "-c", ":"]);
+      return this;
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** @throws Error with the end of the daemon's log if it does not start */

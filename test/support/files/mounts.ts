@@ -1,4 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+
+/** True if this process may mount in a namespace of its own, which root of a container usually may not. */
+export function mayMount(): boolean {
+  return spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", tmpdir()]).status === 0;
+}
 
 /**
  * Mount points (also of network namespaces) below a directory, and bind mounts of its contents elsewhere.

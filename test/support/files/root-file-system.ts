@@ -13,6 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { findProgram } from "../process/find-program.ts";
+import { mayMount } from "./mounts.ts";
 
 /** A user that is in no database, as OpenShift runs containers. */
 export const ARBITRARY_USER = 54_321;
@@ -32,7 +33,7 @@ export interface RootRun {
 export function rootProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "chroot needs root";
   const { status } = spawnSync("unshare", ["--user", "--mount", "true"]);
-  return status === 0 ? undefined : "namespaces cannot be made here";
+  return status === 0 && mayMount() ? undefined : "namespaces cannot be made here, or nothing mounted in them";
 }
 
 /** Hard-links a directory's files, and copies its symlinks, into a root. */
@@ -79,7 +80,15 @@ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf %s "$REGISTRATION" 
 unset REGISTRATION
 ${START}`;
 
-export const QEMU_ARM64 = findProgram("qemu-aarch64-static");
+const QEMU_ARM64 = findProgram("qemu-aarch64-static");
+
+/** @returns why this machine cannot run programs for linux/arm64; undefined if it can */
+export function emulationProblem(): string | undefined {
+  if (QEMU_ARM64 === undefined) return "qemu-user-static is not installed";
+  const formats = ["mount", "-t", "binfmt_misc", "none", "/proc/sys/fs/binfmt_misc"];
+  const { status } = spawnSync("unshare", ["--user", "--map-root-user", "--mount", ...formats]);
+  return status === 0 ? undefined : "namespaces have no binary formats of their own (Linux 6.7)";
+}
 
 /**
  * Like {@link runInRoot}, for a root of linux/arm64: in a user namespace with its own table of binary formats (Linux

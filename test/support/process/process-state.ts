@@ -1,4 +1,4 @@
-import { constants, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** A bit of `SigCgt` (proc_pid_status(5)). */
 const SIGTERM_BIT = 1n << 14n;
@@ -48,7 +48,9 @@ const LISTENING = "0A";
 /** Local addresses, in the format of proc(5), on which a process listens. */
 export function listeningSockets(pid: number): string[] {
   const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => openFile(`/proc/${pid}/fd/${fd}`));
-  const rows = ["tcp", "tcp6"].flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, "utf8").split("\n"));
+  // Kernels without IPv6 have no tcp6.
+  const tables = ["tcp", "tcp6"].map((name) => `/proc/${pid}/net/${name}`).filter((path) => existsSync(path));
+  const rows = tables.flatMap((path) => readFileSync(path, "utf8").split("\n"));
   return rows.flatMap((row) => {
     const [, address = "", , state, , , , , , inode] = row.trim().split(/\s+/);
     return state === LISTENING && fds.includes(`socket:[${inode}]`) ? [address] : [];

@@ -19,6 +19,8 @@ const MADE_ELSEWHERE = ["/run/crun", "/run/libpod", "/run/netns", "/run/runc", "
  * @returns the teardown, which fails the run if anything is left over
  */
 export async function setup(): Promise<() => Promise<void>> {
+  // Other users run what is built here, and read what tests make.
+  process.umask(0o022);
   await build();
   const outside = process.env.TMPDIR;
   // Short, for the paths of sockets below it, and all lower case, because the reference refuses other layouts in

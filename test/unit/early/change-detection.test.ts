@@ -7,6 +7,7 @@ import { canShowChanges, hasWriter } from "../../../src/early/change-detection.t
 import { LayerFiles } from "../../../src/early/layer-files.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { stampTree } from "../../../workers/scan/stamp.ts";
+import { mayMount } from "../../support/files/mounts.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { findProgram } from "../../support/process/find-program.ts";
 import { statFields } from "../../support/process/process-state.ts";
@@ -154,9 +155,7 @@ print("held", flush=True)
 sys.stdin.readline()
 `;
 
-const canUnshare = spawnSync("unshare", ["--mount", "true"]).status === 0 && findProgram("python3") !== undefined;
-
-describe.runIf(canUnshare)(
+describe.runIf(mayMount() && findProgram("python3") !== undefined)(
   "a file of the layer that a process has through an overlay in its own mount namespace counts",
   () => {
     test.for(["mapping", "descriptor", "mapping of a file that was copied up"])("by its %s", async (held, { skip }) => {
