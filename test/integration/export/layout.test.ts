@@ -19,7 +19,7 @@ import { emptyRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { WAIT } from "../../support/runner/time-limits.ts";
+import { GRACE_MS, WAIT } from "../../support/runner/time-limits.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
 
@@ -278,7 +278,7 @@ test("a stopped export leaves neither an incomplete layer nor an image", async (
   running.process.kill("SIGTERM");
   expect((await running.ended).status).toBe(143);
   // If the grace period ends before the work directory is removed, the next export removes it.
-  const isLate = performance.now() - startMs > 700;
+  const isLate = performance.now() - startMs > GRACE_MS;
   const published = readdirSync(scene.pathOf()).filter((name) => !(isLate && name.startsWith(".making-")));
   expect(published).toEqual(["blobs"]);
 });

@@ -43,5 +43,11 @@ export async function within<Value>(limitMs: number, action: () => Promise<Value
   return value;
 }
 
+/**
+ * Time that an export has to clean up after a signal (src/process/signals.ts). What takes longer, as on a busy machine,
+ * stays undone.
+ */
+export const GRACE_MS = 700;
+
 /** For `vi.waitFor`, whose default of one second is too short on a busy machine. */
 export const WAIT = { timeout: 30_000, interval: 20 };
