@@ -38,9 +38,12 @@ export function waitsToOpenFifo(pid: number | undefined): boolean {
   );
 }
 
-/** True if a process waits in the kernel for space in the pipe or terminal that it writes to. */
+/**
+ * True if yes(1), which only writes, waits for space in its pipe or terminal. All users may read a process's state, but
+ * not what it waits for.
+ */
 export function waitsToWrite(pid: number): boolean {
-  return /pipe|wait_woken|n_tty/.test(readFileSync(`/proc/${pid}/wchan`, "utf8"));
+  return /^\d+ \(yes\) S /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
 }
 
 const LISTENING = "0A";

@@ -43,22 +43,23 @@ function layerFiles(directory: string): LayerFiles {
   return new LayerFiles(directory, inodes);
 }
 
-function isWritten(directory: string): boolean {
-  return hasWriter(layerFiles(directory), SESSION);
-}
-
-/** A program that prints a line once it holds a file, until the test ends. */
-async function hold(program: string, args: readonly string[]): Promise<{ pid: number | undefined; said: string }> {
+/**
+ * A program that prints a line once it holds a file, until the test ends. Whether it writes to a directory is asked of
+ * it alone: other processes of the machine count too if this one may not read them, as root without CAP_SYS_PTRACE.
+ */
+async function hold(program: string, args: readonly string[]) {
   const holder = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void holder.kill());
   const [said] = await once(holder.stdout, "data");
-  return { pid: holder.pid, said: String(said) };
+  const pid = String(holder.pid);
+  const isWritten = (directory: string) => hasWriter(layerFiles(directory), SESSION, [pid]);
+  return { pid, said: String(said), isWritten };
 }
 
 /** Looks at two directories while a program holds a file of the first, whose path is its last argument. */
 async function looks(program: string, args: readonly string[]): Promise<{ layer: boolean; layers: boolean }> {
   const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
-  await hold(program, [...args, join(root, "layer/a b")]);
+  const { isWritten } = await hold(program, [...args, join(root, "layer/a b")]);
   return { layer: isWritten(join(root, "layer")), layers: isWritten(join(root, "layers")) };
 }
 
@@ -133,7 +134,7 @@ describe.runIf(findProgram("python3") !== undefined)("a file that was opened out
     if (root === undefined) return skip("this process may not mount an overlay on TMPDIR");
     const [elsewhere, layer, other] = ["elsewhere", "layer", "other"].map((name) => join(root, name));
     for (const directory of [elsewhere, layer, other]) mkdirSync(String(directory));
-    await hold("python3", ["-c", MOVED, how, held, String(elsewhere), String(layer)]);
+    const { isWritten } = await hold("python3", ["-c", MOVED, how, held, String(elsewhere), String(layer)]);
     expect(isWritten(String(layer))).toBe(true);
     expect(isWritten(String(other))).toBe(false);
   });
@@ -170,8 +171,8 @@ describe.runIf(mayMount() && findProgram("python3") !== undefined)(
       );
       const holder = await hold("unshare", ["--mount", "python3", "-c", OVERLAID, held, root]);
       if (holder.said === "refused\n") return skip("this process may not mount an overlay on TMPDIR");
-      expect(isWritten(join(root, "layer"))).toBe(true);
-      if (held === "descriptor") expect(isWritten(join(root, "other"))).toBe(false);
+      expect(holder.isWritten(join(root, "layer"))).toBe(true);
+      if (held === "descriptor") expect(holder.isWritten(join(root, "other"))).toBe(false);
     });
   },
 );
@@ -191,7 +192,7 @@ ctypes.CDLL(None).syscall(SYS_EXIT, 0)
 
 test.runIf(findProgram("python3") !== undefined)("a process whose first thread has ended counts", async () => {
   const root = realpathSync(tempTree({ "layer/a": "content" }));
-  const { pid } = await hold("python3", ["-c", THREADED, join(root, "layer/a")]);
+  const { pid, isWritten } = await hold("python3", ["-c", THREADED, join(root, "layer/a")]);
   await vi.waitFor(() => expect(statFields(`/proc/${pid}`)[0]).toBe("Z"), WAIT);
   expect(isWritten(join(root, "layer"))).toBe(true);
 });
