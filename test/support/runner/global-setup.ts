@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { build } from "../../../scripts/build.ts";
+import { ROOT } from "../../../scripts/script.ts";
 import { mountsOf } from "../files/mounts.ts";
 import { processesOf } from "../process/process-state.ts";
 
@@ -21,6 +22,9 @@ const MADE_ELSEWHERE = ["/run/crun", "/run/libpod", "/run/netns", "/run/runc", "
 export async function setup(): Promise<() => Promise<void>> {
   // Other users run what is built here, and read what tests make.
   process.umask(0o022);
+  const closed = closedDirectory(ROOT);
+  if (closed !== undefined)
+    console.warn(`Tests that run programs as other users fail, who may not enter ${closed}: run chmod o+x ${closed}`);
   await build();
   const outside = process.env.TMPDIR;
   // Short, for the paths of sockets below it, and all lower case, because the reference refuses other layouts in
@@ -52,6 +56,12 @@ export async function setup(): Promise<() => Promise<void>> {
     // Vitest reports an error here, but exits with success.
     process.exitCode = 1;
   };
+}
+
+/** The checkout or a directory above it that other users may not enter, as those of mktemp(1). */
+function closedDirectory(path: string): string | undefined {
+  if ((lstatSync(path).mode & 1) === 0) return path;
+  return path === "/" ? undefined : closedDirectory(dirname(path));
 }
 
 function stateOf(path: string): string {
