@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { mayMount } from "../files/mounts.ts";
 import { ServerProcess } from "../network/server-process.ts";
 import { findProgram } from "../process/find-program.ts";
 
@@ -16,6 +17,7 @@ const SNAPSHOTTER = "native";
 /** @returns why this machine cannot run containerd; undefined if it is worth trying */
 export function containerdProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "containerd needs root";
+  if (!mayMount()) return "containerd may not mount here, and so not unpack an image";
   const missing = PROGRAMS.filter((name) => findProgram(name) === undefined);
   return missing.length === 0 ? undefined : `${missing.join(", ")} not installed (Debian: apt-get install containerd)`;
 }

@@ -1,11 +1,21 @@
 import { constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** A bit of `SigCgt` (proc_pid_status(5)). */
-const SIGTERM_BIT = 1n << 14n;
+const SIGTERM_BIT = 14n;
 
 export function handlesSigterm(pid: number | undefined): boolean {
-  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return (BigInt(`0x${mask}`) & SIGTERM_BIT) !== 0n;
+  return hasBit(pid, "SigCgt", SIGTERM_BIT);
+}
+
+/** A bit of `CapEff` (linux/capability.h). */
+const SYS_PTRACE_BIT = 19n;
+
+/** False for root of most containers: it may not look at the open files of a process that became the build's user. */
+export const SEES_BUILD_USER = process.getuid?.() !== 0 || hasBit(process.pid, "CapEff", SYS_PTRACE_BIT);
+
+function hasBit(pid: number | undefined, mask: string, bit: bigint): boolean {
+  const digits = new RegExp(`^${mask}:\\s*([0-9a-f]+)$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return ((BigInt(`0x${digits}`) >> bit) & 1n) === 1n;
 }
 
 /** The fields of a process or thread (proc_pid_stat(5)) from the third, its state, on: names may contain spaces. */
