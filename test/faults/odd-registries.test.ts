@@ -277,7 +277,7 @@ describe("an interrupted upload", () => {
     onTestFinished(() => proxy[Symbol.asyncDispose]());
     const SSL_CERT_FILE = `${tempTree({ "ca.pem": authority.pem })}/ca.pem`;
     const environment = { HTTPS_PROXY: proxy.host, SSL_CERT_FILE };
-    const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 1000 };
+    const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 5000 };
     const registries = openRegistries(scene.logger, {}, { environment, timeouts, connections: 1 });
     const blob = TestBlob.complete(seededBytes(SIZE, 1));
     await registries.repository(parseReference("registry.example/app")).putBlob(blob, { priority: 0 });
