@@ -51,12 +51,12 @@ async function expectAllSlotsFree(): Promise<void> {
   for (const slot of held) slot.release();
 }
 
-/** Says when it is asked to give its lease back, and does so when it is told to. */
+/** Holds a lease, and says when it is asked to give it back. Told to, it does so. */
 const LEASE = `import fcntl, os, signal, sys
-signal.signal(signal.SIGIO, lambda *_: print("asked", flush=True))
+signal.signal(signal.SIGIO, lambda *_: os.write(1, b"asked\\n"))
 file = os.open(sys.argv[1], os.O_RDWR)
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print("leased", flush=True)
+os.write(1, b"leased\\n")
 sys.stdin.readline()
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 sys.stdin.readline()
@@ -66,11 +66,15 @@ test.runIf(findProgram("python3") !== undefined)(
   "a file that another process holds a lease on is waited for",
   async () => {
     const directory = tempTree();
-    const index = indexOf(directory, 1);
+    // Not a few, which the main thread would try first.
+    const index = indexOf(directory, 20);
     const holder = spawn("python3", ["-c", LEASE, join(directory, "file-000")], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void holder.kill());
     await once(holder.stdout, "data");
-    const { tarDigest } = await runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER);
+    const passed = runPass(pool, index, { diffId: true, spool: undefined }, RANK, NEVER);
+    expect(String(await once(holder.stdout, "data"))).toBe("asked\n");
+    holder.stdin.write("\n");
+    const { tarDigest } = await passed;
     expect(tarDigest?.sha256).toBe(createHash("sha256").update(wholeTar(index)).digest("hex"));
   },
 );
