@@ -11,7 +11,8 @@ export interface Refusal {
 export interface RegistryLogin {
   readonly scheme: "basic" | "bearer";
   authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
-  refuse(refusal: Refusal): boolean;
+  /** Handles a refused header. @returns whether a later one may be accepted */
+  refused(refusal: Refusal): boolean;
 }
 
 /**
@@ -53,7 +54,7 @@ export class BasicLogin implements RegistryLogin {
     return this.#credentials.authorization;
   }
 
-  refuse({ status, header }: Refusal): boolean {
+  refused({ status, header }: Refusal): boolean {
     if (status !== 401 || header === undefined || this.#final.has(header)) return false;
     // Another request was refused before, and the credentials are already renewed.
     if (header !== this.#credentials.authorization) return true;

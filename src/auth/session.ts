@@ -45,7 +45,7 @@ export class RegistrySession {
     if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#endpoint.registry, this.scheme)) return false;
     const challenge = pickChallenge(parseChallenges(headers["www-authenticate"]), this.#login.scheme);
     if (challenge === undefined) return false;
-    if (this.#login.scheme === challenge.scheme) return this.#login.refuse({ status, challenge, scopes, header });
+    if (this.#login.scheme === challenge.scheme) return this.#login.refused({ status, challenge, scopes, header });
     if (status !== 401) return false;
     this.#login = this.#loginFor(challenge);
     return true;

@@ -45,7 +45,7 @@ export class TokenStore implements RegistryLogin {
     return this.#requests.share(key, (stop) => this.#fetch(key, scopes, stop), signal);
   }
 
-  refuse({ status, challenge, scopes, header }: Refusal): boolean {
+  refused({ status, challenge, scopes, header }: Refusal): boolean {
     const { scope, service, error } = challenge.parameters;
     if (header === undefined || this.#given.registryToken !== "") return false;
     if (status !== 401 && error !== "insufficient_scope") return false;

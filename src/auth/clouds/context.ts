@@ -19,7 +19,8 @@ const TOKEN_TIMEOUT_MS = 15_000;
 
 export const MAX_RESPONSE_BYTES = 256 << 10;
 
-export interface TokenRequest {
+/** `isLocal`: to a service of the machine itself, so without a proxy. */
+interface CloudTokenRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly form?: Readonly<Record<string, string>>;
@@ -27,7 +28,7 @@ export interface TokenRequest {
   readonly signal: AbortSignal;
 }
 
-export async function askForToken(http: Http, details: TokenRequest, member: string): Promise<string> {
+export async function askForToken(http: Http, details: CloudTokenRequest, member: string): Promise<string> {
   const { url, form, isLocal, signal } = details;
   const request: HttpRequest = {
     method: form === undefined ? "GET" : "POST",

@@ -3,7 +3,7 @@ import { Credentials } from "../../../src/auth/credentials.ts";
 import { BasicLogin, pickChallenge } from "../../../src/auth/login.ts";
 
 const challenge = { scheme: "basic", parameters: {} };
-const refused = (header: string | undefined, status = 401) => ({ status, challenge, scopes: [], header });
+const refusalOf = (header: string | undefined, status = 401) => ({ status, challenge, scopes: [], header });
 
 /** Credentials `user:<n>`, with a larger n for each renewal. */
 function counting(from = 1, counter = { asked: 0 }): { readonly credentials: Credentials; counter: { asked: number } } {
@@ -23,12 +23,12 @@ test("expired credentials are renewed once for all refused requests", async () =
   const { credentials, counter } = counting();
   const login = new BasicLogin(credentials);
   expect(await login.authorization()).toBe(header(1));
-  expect(login.refuse(refused(header(1)))).toBe(true);
-  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(login.refused(refusalOf(header(1)))).toBe(true);
+  expect(login.refused(refusalOf(header(1)))).toBe(true);
   const headers = await Promise.all([login.authorization(), login.authorization()]);
   expect(headers).toEqual([header(2), header(2)]);
   // This request was sent with the old credentials.
-  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(login.refused(refusalOf(header(1)))).toBe(true);
   expect(await login.authorization()).toBe(header(2));
   expect(counter.asked).toBe(1);
 });
@@ -37,17 +37,17 @@ test("a renewal with the same credentials is final", async () => {
   const same = (): Credentials =>
     new Credentials({ username: "user", password: "1" }, { renew: async () => same(), isAmbient: false });
   const login = new BasicLogin(same());
-  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(login.refused(refusalOf(header(1)))).toBe(true);
   expect(await login.authorization()).toBe(header(1));
-  expect(login.refuse(refused(header(1)))).toBe(false);
+  expect(login.refused(refusalOf(header(1)))).toBe(false);
 });
 
 test("a failed renewal keeps the old credentials", async () => {
   const renew = () => Promise.reject(new Error("gone"));
   const login = new BasicLogin(new Credentials({ username: "user", password: "1" }, { renew, isAmbient: false }));
-  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(login.refused(refusalOf(header(1)))).toBe(true);
   expect(await login.authorization()).toBe(header(1));
-  expect(login.refuse(refused(header(1)))).toBe(false);
+  expect(login.refused(refusalOf(header(1)))).toBe(false);
 });
 
 test.each([
@@ -55,7 +55,7 @@ test.each([
   ["without credentials", new Credentials({}), undefined, 401],
   ["with 403", counting().credentials, header(1), 403],
 ])("a refusal %s is final", (_what, credentials, sent, status) => {
-  expect(new BasicLogin(credentials).refuse(refused(sent, status))).toBe(false);
+  expect(new BasicLogin(credentials).refused(refusalOf(sent, status))).toBe(false);
 });
 
 test("the preferred challenge is picked, or else the first supported one, whatever its case", () => {

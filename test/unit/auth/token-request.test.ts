@@ -191,7 +191,7 @@ test("a service that is named later is sent from then on", async () => {
   const store = new TokenStore(server, JANE);
   const token = await store.get(SCOPES);
   const challenge = { scheme: "bearer", parameters: { service: "europe-docker.pkg.dev" } };
-  expect(store.refuse({ status: 401, challenge, scopes: SCOPES, header: `Bearer ${token}` })).toBe(true);
+  expect(store.refused({ status: 401, challenge, scopes: SCOPES, header: `Bearer ${token}` })).toBe(true);
   await store.get(SCOPES);
   expect(scripted.requests.map(({ url }) => url.searchParams.get("service"))).toEqual(["", "europe-docker.pkg.dev"]);
 });
@@ -206,16 +206,16 @@ test("403 rejects the token only if the registry says so", async () => {
     header,
     challenge: { scheme: "bearer", parameters: { error } },
   });
-  expect(store.refuse(of("denied"))).toBe(false);
+  expect(store.refused(of("denied"))).toBe(false);
   // icr.io (devcontainers/cli 945).
-  expect(store.refuse(of("insufficient_scope"))).toBe(true);
+  expect(store.refused(of("insufficient_scope"))).toBe(true);
 });
 
 test("a refused registry token is final", () => {
   const server = { http: new Http({}), registry: "r", scheme: "https:", isInsecure: false } as const;
   const challenge = { scheme: "bearer", parameters: { realm: "https://r/token" } };
   const store = new TokenStore({ ...server, challenge }, new Credentials({ registryToken: "own" }));
-  expect(store.refuse({ status: 401, challenge, scopes: SCOPES, header: "Bearer own" })).toBe(false);
+  expect(store.refused({ status: 401, challenge, scopes: SCOPES, header: "Bearer own" })).toBe(false);
 });
 
 test.each([

@@ -64,10 +64,10 @@ test("a refused token is replaced once, with the scope that the registry names f
     const first = await store.get(SCOPES);
     const challenge = { scheme: "bearer", parameters: { scope: "repository:b:pull" } };
     const refusal = { status: 401, challenge, scopes: SCOPES, header: `Bearer ${first}` };
-    expect(store.refuse(refusal)).toBe(true);
+    expect(store.refused(refusal)).toBe(true);
     const second = await store.get(SCOPES);
     // A request with the old token is refused later.
-    store.refuse(refusal);
+    store.refused(refusal);
     expect(await store.get(SCOPES)).toBe(second);
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");
   }));
@@ -77,7 +77,7 @@ test("a challenge's scope goes first unless the first scope covers it", () =>
     const scopes = ["repository:a:push,pull"];
     const refuseWith = async (scope: string) => {
       const header = await store.authorization(scopes);
-      store.refuse({ status: 401, challenge: { scheme: "bearer", parameters: { scope } }, scopes, header });
+      store.refused({ status: 401, challenge: { scheme: "bearer", parameters: { scope } }, scopes, header });
       await store.authorization(scopes);
       return server.auth?.issued.at(-1);
     };
