@@ -1,41 +1,16 @@
 import type { BackgroundGate } from "../../concurrency/background-gate.ts";
-import type { Clock } from "../../concurrency/clock.ts";
 import type { PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { RetryPolicy } from "../../concurrency/retry.ts";
 import type { Timeouts } from "../../http/http.ts";
 import type { Logger } from "../../logger.ts";
 import type { Repository } from "../../oci/reference.ts";
 import type { RegistryClient } from "./client.ts";
+import type { RetryNotices } from "./retry-notices.ts";
 
 /** Deviations of a registry from streamed PATCH uploads, learned from the first refused upload. */
 export interface UploadCapabilities {
   isMonolithic: boolean;
   needsLength: boolean;
-}
-
-const INTERVAL_MS = 10_000;
-
-/**
- * Throttles retry warnings, because all requests fail many times at once while a registry is down. The first failure of
- * each request is a warning; of the further failures, one every ten seconds is, and the others are debug messages.
- */
-export class RetryNotices {
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  #warnedMs = Number.NEGATIVE_INFINITY;
-
-  constructor(clock: Clock, logger: Logger) {
-    this.#clock = clock;
-    this.#logger = logger;
-  }
-
-  /** @param count of the request's failures, this one included */
-  log(message: string, count: number): void {
-    const nowMs = this.#clock.now();
-    const isDue = count === 1 || nowMs - this.#warnedMs >= INTERVAL_MS;
-    if (isDue) this.#warnedMs = nowMs;
-    this.#logger[isDue ? "warn" : "debug"](message);
-  }
 }
 
 /** Options shared by the requests of one operation: order in queues, cancellation, an observer of retries. */

@@ -7,9 +7,10 @@ import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../process/environment.ts";
 import { RegistryClient } from "./client.ts";
-import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadCapabilities } from "./connection.ts";
+import type { RegistryCounters, RetryObserver, UploadCapabilities } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
+import { RetryNotices } from "./retry-notices.ts";
 import { CANCEL_TIMEOUT_MS } from "./upload-requests.ts";
 
 /** `connections` must exceed `uploadConcurrency`. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RetryNotices } from "../../../../src/destinations/registry/connection.ts";
+import { RetryNotices } from "../../../../src/destinations/registry/retry-notices.ts";
 import { ManualClock } from "../../../support/clock.ts";
 import { RecordingLogger } from "../../../support/output/recording-logger.ts";
 
