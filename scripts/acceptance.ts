@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./binary/build-binary.ts";
 import { ARCHITECTURES, type Architecture } from "./binary/fetch-runtime.ts";
-import { runTool } from "./build-tool.ts";
+import { runTool } from "./run-tool.ts";
 import { makeTemporaryDirectory, ROOT, runScript, usageError } from "./script.ts";
 
 const USAGE = `npm run acceptance -- <path of the lifecycle's source> [--binary dist/binary]

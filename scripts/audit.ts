@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { spawnTool } from "./build-tool.ts";
+import { spawnTool } from "./run-tool.ts";
 import { ROOT, runScript } from "./script.ts";
 
 const USAGE = `npm run audit

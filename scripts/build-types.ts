@@ -1,7 +1,7 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { runTool } from "./build-tool.ts";
+import { runTool } from "./run-tool.ts";
 import { makeTemporaryDirectory, ROOT } from "./script.ts";
 
 /** `from "./x.ts"` and `import("./x.ts")`, as in TypeScript's declarations. */

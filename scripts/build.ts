@@ -5,9 +5,9 @@ import { z } from "zod";
 import { compiledName } from "../src/executable/modules.ts";
 import { runtimeList } from "../src/process/environment.ts";
 import { buildParts } from "./build-parts.ts";
-import { runTool } from "./build-tool.ts";
 import { buildTypes } from "./build-types.ts";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
+import { runTool } from "./run-tool.ts";
 import { writeSbom } from "./sbom.ts";
 import { ROOT, runScript } from "./script.ts";
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { z } from "zod";
-import { runTool } from "./build-tool.ts";
 import { packageDirectories } from "./bundle.ts";
+import { runTool } from "./run-tool.ts";
 import { ROOT } from "./script.ts";
 
 const component = z.looseObject({ "bom-ref": z.string(), name: z.string() });

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { runTool } from "./build-tool.ts";
+import { runTool } from "./run-tool.ts";
 import { ROOT } from "./script.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { runTool } from "../build-tool.ts";
+import { runTool } from "../run-tool.ts";
 import { makeTemporaryDirectory, ROOT } from "../script.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
 

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync }
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { runTool } from "../build-tool.ts";
+import { runTool } from "../run-tool.ts";
 import { makeTemporaryDirectory, ROOT } from "../script.ts";
 import type { Architecture } from "./fetch-runtime.ts";
 

@@ -5,7 +5,7 @@ import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { z } from "zod";
-import { runTool } from "../build-tool.ts";
+import { runTool } from "../run-tool.ts";
 import { makeTemporaryDirectory, ROOT } from "../script.ts";
 
 /** Node.js's name of each architecture, by the name in images. */

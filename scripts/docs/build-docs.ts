@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { runTool } from "../build-tool.ts";
+import { runTool } from "../run-tool.ts";
 import { makeTemporaryDirectory, ROOT, runScript } from "../script.ts";
 import { TYPESCRIPT_6, typescript6Tool } from "../typescript-6.ts";
 import { withErrorCodes } from "./error-codes.ts";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { runTool, spawnTool } from "../../scripts/build-tool.ts";
+import { runTool, spawnTool } from "../../scripts/run-tool.ts";
 import { ROOT } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseLink } from "./network/links.ts";

@@ -6,7 +6,7 @@ import { buildBinary } from "../../../scripts/binary/build-binary.ts";
 import { fetchPackage } from "../../../scripts/binary/debian-libraries.ts";
 import { architectureOf, checkElf, strip } from "../../../scripts/binary/elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "../../../scripts/binary/fetch-runtime.ts";
-import { runTool } from "../../../scripts/build-tool.ts";
+import { runTool } from "../../../scripts/run-tool.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
 
