@@ -3,6 +3,9 @@ interface QueueRank {
   readonly order?: number | undefined;
 }
 
+/** For a queue without priorities. */
+export const FIRST_COME: QueueRank = { priority: 0 };
+
 interface Waiter extends QueueRank {
   readonly order: number;
   readonly resolve: (release: () => void) => void;

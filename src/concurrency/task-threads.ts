@@ -2,7 +2,7 @@ import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import type { MessagePort, ResourceLimits, Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
-import { PriorityLimiter } from "./limiter.ts";
+import { FIRST_COME, PriorityLimiter } from "./limiter.ts";
 
 /**
  * In MiB. The young generation is small, because few objects outlive a message; with V8's smallest, 1, a walk of many
@@ -96,7 +96,7 @@ export class TaskThreads<Task, Reply> {
     if (this.#tasks >= this.#threads.length) this.#grow(size);
     this.#tasks += 1;
     try {
-      return await this.#places.run({ priority: 0 }, () => this.#runOnLeastBusy(task, port));
+      return await this.#places.run(FIRST_COME, () => this.#runOnLeastBusy(task, port));
     } finally {
       this.#tasks -= 1;
     }

@@ -1,6 +1,6 @@
 import type { LayerTar, StoredTar, TarIndex } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
-import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
+import { FIRST_COME, isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -99,7 +99,7 @@ export class LayerStore {
   }
 
   async hashFile(path: string): Promise<DiffID> {
-    return await this.#rehashes.run({ priority: 0 }, () => this.#engine.pool.hashFile(path));
+    return await this.#rehashes.run(FIRST_COME, () => this.#engine.pool.hashFile(path));
   }
 
   onAppReady(): void {

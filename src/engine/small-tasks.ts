@@ -15,7 +15,7 @@ import {
 } from "../../workers/protocol.ts";
 import { scanSource } from "../../workers/scan/scan.ts";
 import { walk } from "../../workers/scan/walk.ts";
-import { PriorityLimiter } from "../concurrency/limiter.ts";
+import { FIRST_COME, PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 
@@ -84,7 +84,7 @@ export class SmallTasks {
 
   async block(task: BlockTask): Promise<CompressorReply> {
     this.#blocksLeft -= 1;
-    return await this.#turns.run({ priority: 0 }, async () => {
+    return await this.#turns.run(FIRST_COME, async () => {
       // The process stays responsive: timers, sockets and signals are served between blocks.
       await nextTurn();
       this.#encoder ??= createEncoder(this.#arena, this.#compression);

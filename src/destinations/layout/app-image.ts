@@ -1,4 +1,4 @@
-import { PriorityLimiter } from "../../concurrency/limiter.ts";
+import { FIRST_COME, PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { BlobFiles } from "../../engine/layer.ts";
 import { Fault, failTo, withDefaultHint } from "../../errors/fault.ts";
 import { hintLine } from "../../errors/printable.ts";
@@ -182,7 +182,7 @@ export class LayoutApp implements AppDestination {
       const { digest, size } = await blob.done;
       await this.#first.layout.create();
       const put = () => putBlob(this.name, blob, signal);
-      const isPut = await this.#writes.run({ priority: APP_PRIORITY }, put, signal);
+      const isPut = await this.#writes.run(FIRST_COME, put, signal);
       if (isPut) layer.counters.uploads += 1;
       transfer.done(digest, size, isPut ? "uploaded" : "existing");
       return { mediaType: await mediaType, size, digest };
@@ -200,7 +200,7 @@ export class LayoutApp implements AppDestination {
   ): Promise<boolean> {
     await this.#first.layout.create();
     const copy = () => copyBlob(this.name, descriptor, from, empty);
-    return await this.#writes.run({ priority: APP_PRIORITY }, copy, signal);
+    return await this.#writes.run(FIRST_COME, copy, signal);
   }
 
   async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {

@@ -1,5 +1,5 @@
 import { BackgroundGate } from "../../../src/concurrency/background-gate.ts";
-import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
+import { FIRST_COME, PriorityLimiter } from "../../../src/concurrency/limiter.ts";
 import { digesterCount, SlotPool, slotCount } from "../../../src/engine/slots.ts";
 import { wantedUploadThreads } from "../../../src/export/capacity.ts";
 import { APP_PRIORITY } from "../../../src/plan/layers.ts";
@@ -165,7 +165,7 @@ class Simulation {
 
   async #compress(ms: number): Promise<void> {
     this.#busy.workers += ms;
-    await this.#compressors.run({ priority: APP_PRIORITY }, async () => {
+    await this.#compressors.run(FIRST_COME, async () => {
       await this.#machine.wait(this.#fixed.messageMs);
       await this.#machine.compute(ms);
       await this.#machine.wait(this.#fixed.messageMs);
