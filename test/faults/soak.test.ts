@@ -4,8 +4,8 @@ import { SkippingClock } from "../support/clock.ts";
 import { verifyImage } from "../support/images/verify-image.ts";
 import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { startExporter } from "../support/process/exporter.ts";
-import { exportInProcess } from "../support/process/in-process-export.ts";
 import { type SeededRandom, seededRandom } from "../support/random.ts";
+import { exportOnce } from "../support/soak/export.ts";
 import { type LastingFault, lastingFault, passingFaults } from "../support/soak/faults.ts";
 import { type ExpectedImages, type SoakExport, SoakScene } from "../support/soak/scene.ts";
 import { type Ended, judge, type Verdict } from "../support/soak/verdict.ts";
@@ -36,7 +36,7 @@ async function runInProcess(scene: SoakScene, run: SoakExport): Promise<Ended> {
   const { credentials, tempDir } = scene;
   const clock = new SkippingClock();
   const surroundings = { logger, credentials, tempDir, clock, timeouts: DEFAULT_TIMEOUTS };
-  const { exitCode, error } = await exportInProcess(scene.argsOf(run), surroundings);
+  const { exitCode, error } = await exportOnce(scene.argsOf(run), surroundings);
   return { exitCode, reason: `${error?.message}\n${error?.hint}`, lines: logger.lines, happened: scene.settle() };
 }
 

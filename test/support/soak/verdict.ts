@@ -1,5 +1,5 @@
 import { verifyImage } from "../images/verify-image.ts";
-import type { ExportEnd } from "../process/in-process-export.ts";
+import type { ExportEnd } from "./export.ts";
 import { type LastingFault, VANISHING } from "./faults.ts";
 import type { ExpectedImages, SoakExport, SoakScene } from "./scene.ts";
 

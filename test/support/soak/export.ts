@@ -8,9 +8,9 @@ import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import { resolveSettings } from "../../../src/inputs/settings.ts";
 import type { Logger } from "../../../src/logger.ts";
 import type { Compression } from "../../../workers/protocol.ts";
-import { SharedThreads } from "./in-process.ts";
+import { SharedThreads } from "../process/in-process.ts";
 
-export interface InProcessOptions {
+export interface ExportOptions {
   readonly logger: Logger;
   /** Contents of CNB_REGISTRY_AUTH. */
   readonly credentials: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ const threads = new SharedThreads();
 const startThreads = (workers: number, compression: Compression) => threads.start(workers, compression);
 
 /** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */
-export async function exportInProcess(args: readonly string[], options: InProcessOptions): Promise<ExportEnd> {
+export async function exportOnce(args: readonly string[], options: ExportOptions): Promise<ExportEnd> {
   const { logger, credentials, timeouts, clock, tempDir } = options;
   const env = { CNB_PLATFORM_API: "0.13" };
   const command = parseCommandLine("exporter", args, env, { cores: 2, tempDir });
