@@ -8,6 +8,8 @@ export interface SeededRandom {
   below(limit: number): number;
   /** Uniform over the number of bits, up to `bits`: small numbers are frequent. */
   skewed(bits: number): number;
+  /** @throws Error if there are no items */
+  pick<T>(items: readonly T[]): T;
   bytes(length: number): Uint8Array;
 }
 
@@ -24,6 +26,10 @@ export function seededRandom(seed: number): SeededRandom {
     next,
     below,
     skewed: (bits) => next() >>> (32 - below(bits) - 1),
+    pick: <T>(items: readonly T[]) => {
+      if (items.length === 0) throw new Error("nothing to pick from");
+      return items[below(items.length)] as T;
+    },
     bytes: (length) => {
       const bytes = new Uint8Array(length);
       for (let i = 0; i < length; i++) bytes[i] = next() >>> 24;

@@ -30,9 +30,7 @@ export class Draw {
   }
 
   pick<Item>(items: readonly Item[]): Item {
-    const item = items[this.#random.below(items.length)];
-    if (item === undefined) throw new Error("nothing to pick from");
-    return item;
+    return this.#random.pick(items);
   }
 
   /** Each of the items that often, in their order. */

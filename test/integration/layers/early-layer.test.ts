@@ -450,8 +450,8 @@ const NAMES = ["a", "b", "c", "d/e", "d/f", "d/g/h"];
 
 /** Does something to a tree that a buildpack might do, whatever the tree is like. */
 function act(root: string, random: SeededRandom): void {
-  const path = join(root, NAMES[random.below(NAMES.length)] as string);
-  const other = join(root, NAMES[random.below(NAMES.length)] as string);
+  const path = join(root, random.pick(NAMES));
+  const other = join(root, random.pick(NAMES));
   const acts = [
     () => writeFileSync(path, random.bytes(4)),
     () => writeFileSync(path, random.bytes(random.below(2000))),
@@ -465,11 +465,11 @@ function act(root: string, random: SeededRandom): void {
     () => linkSync(path, other),
     () => chmodSync(path, 0o600 + random.below(64)),
     () => utimesSync(path, random.below(1e9), random.below(1e9)),
-    () => symlinkSync(NAMES[random.below(NAMES.length)] as string, path),
+    () => symlinkSync(random.pick(NAMES), path),
     () => mkdirSync(path),
   ];
   try {
-    acts[random.below(acts.length)]?.();
+    random.pick(acts)();
   } catch {
     // Not with this tree.
   }

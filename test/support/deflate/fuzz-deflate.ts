@@ -38,7 +38,7 @@ export function createFuzzer({ levels, corpora, lengthBits }: FuzzOptions): {
     run(seed) {
       const random = seededRandom(seed);
       const data = makeCase(random, corpora, lengthBits);
-      const level = levels[random.below(levels.length)]!;
+      const level = random.pick(levels);
       const fail = (what: string): never => {
         throw new Error(`seed ${seed}, level ${level}, ${data.length} bytes: ${what}`);
       };
@@ -111,11 +111,11 @@ function makeCase(random: SeededRandom, corpora: readonly Uint8Array[], lengthBi
 
 function generate(length: number, random: SeededRandom): Uint8Array {
   const kinds: InputKind[] = Object.values(inputKinds);
-  return kinds[random.below(kinds.length)]!(length, random);
+  return random.pick(kinds)(length, random);
 }
 
 function cut(corpora: readonly Uint8Array[], length: number, random: SeededRandom): Uint8Array {
-  const corpus = corpora[random.below(corpora.length)]!;
+  const corpus = random.pick(corpora);
   const start = random.below(Math.max(1, corpus.length - length));
   return corpus.slice(start, start + length);
 }

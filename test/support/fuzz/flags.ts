@@ -1,7 +1,7 @@
 import { parseGoFlags } from "../../../src/go/flag.ts";
 import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import type { SeededRandom } from "../random.ts";
-import { mutated, pick } from "./mutations.ts";
+import { mutated } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf } from "./target.ts";
 
 const VALUES = [
@@ -40,10 +40,10 @@ const PIECES = [
 ];
 
 function argument(random: SeededRandom, names: readonly string[]): string {
-  const name = random.below(8) === 0 ? mutated(random, pick(random, names), PIECES) : pick(random, names);
-  const dashes = pick(random, ["-", "--", "-", "---", ""]);
-  if (random.below(3) === 0) return pick(random, [...VALUES, "--", "-"]);
-  const value = random.below(4) === 0 ? mutated(random, pick(random, VALUES), PIECES) : pick(random, VALUES);
+  const name = random.below(8) === 0 ? mutated(random, random.pick(names), PIECES) : random.pick(names);
+  const dashes = random.pick(["-", "--", "-", "---", ""]);
+  if (random.below(3) === 0) return random.pick([...VALUES, "--", "-"]);
+  const value = random.below(4) === 0 ? mutated(random, random.pick(VALUES), PIECES) : random.pick(VALUES);
   return `${dashes}${name}${random.below(2) === 0 ? `=${value}` : ""}`;
 }
 
@@ -88,13 +88,13 @@ export interface CommandLineCase {
 export const commandLines: FuzzTarget<CommandLineCase> = {
   name: "command-lines",
   generate: (random) => ({
-    command: pick(random, ["exporter", "creator"]),
+    command: random.pick(["exporter", "creator"]),
     args: argumentsOf(random, FLAGS),
     env: {
-      CNB_PLATFORM_API: pick(random, APIS),
-      CNB_USER_ID: pick(random, VALUES),
-      CNB_EXPORT_WORKERS: pick(random, VALUES),
-      CNB_REGISTRY_AUTH: pick(random, ["{}", "{", "", '{"__proto__":"Basic eDp5"}']),
+      CNB_PLATFORM_API: random.pick(APIS),
+      CNB_USER_ID: random.pick(VALUES),
+      CNB_EXPORT_WORKERS: random.pick(VALUES),
+      CNB_REGISTRY_AUTH: random.pick(["{}", "{", "", '{"__proto__":"Basic eDp5"}']),
     },
   }),
   check: ({ command, args, env }) =>

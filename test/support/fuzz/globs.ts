@@ -1,6 +1,6 @@
 import { goQuote } from "../../../src/go/format.ts";
 import { BadPattern, goMatch } from "../../../src/go/match.ts";
-import { concatenation, mutated, pick } from "./mutations.ts";
+import { concatenation, mutated } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 
 const PATTERNS = ["*.js", "node_modules/*/lib/?[a-z]*.txt", "[^abc]\\*[a-", "a*b*c*d*e*f", "[é-ü]?"];
@@ -21,9 +21,9 @@ export interface GlobCase {
 export const globs: FuzzTarget<GlobCase> = {
   name: "globs",
   generate: (random) => ({
-    pattern: bytesOf(mutated(random, pick(random, PATTERNS), PATTERN_PIECES)),
+    pattern: bytesOf(mutated(random, random.pick(PATTERNS), PATTERN_PIECES)),
     name: bytesOf(
-      random.below(2) === 0 ? concatenation(random, NAME_PIECES, 6) : mutated(random, pick(random, NAMES), NAME_PIECES),
+      random.below(2) === 0 ? concatenation(random, NAME_PIECES, 6) : mutated(random, random.pick(NAMES), NAME_PIECES),
     ),
   }),
   check: ({ pattern, name }) =>
@@ -48,7 +48,7 @@ const QUOTED = [
 export const quotes: FuzzTarget<string> = {
   name: "quotes",
   generate: (random) =>
-    mutated(random, pick(random, QUOTED), ["\0", "\x7f", "\u2028", "'", '"', "\\", "\ud800", "\u{10ffff}"]),
+    mutated(random, random.pick(QUOTED), ["\0", "\x7f", "\u2028", "'", '"', "\\", "\ud800", "\u{10ffff}"]),
   check(text) {
     const quoted = goQuote(text);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there

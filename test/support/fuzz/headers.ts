@@ -2,7 +2,7 @@ import { resolveLocation } from "../../../src/auth/ping.ts";
 import { parseChallenges } from "../../../src/http/challenge.ts";
 import { retryAfterMs } from "../../../src/http/faults.ts";
 import { isPrivateAddress } from "../../../src/http/redirects.ts";
-import { concatenation, mutated, pick } from "./mutations.ts";
+import { concatenation, mutated } from "./mutations.ts";
 import { type FuzzTarget, violated } from "./target.ts";
 
 const CHALLENGES = [
@@ -17,7 +17,7 @@ const CHALLENGE_PIECES = [
 
 export const challenges: FuzzTarget<string> = {
   name: "challenges",
-  generate: (random) => mutated(random, pick(random, CHALLENGES), CHALLENGE_PIECES),
+  generate: (random) => mutated(random, random.pick(CHALLENGES), CHALLENGE_PIECES),
   check(text) {
     const parsed = parseChallenges([text, text]);
     for (const { scheme, parameters } of parsed) {
@@ -51,7 +51,7 @@ const WAIT_PIECES = [
 /** Retry-After: a finite wait, or nothing. */
 export const waits: FuzzTarget<string> = {
   name: "retry-after",
-  generate: (random) => mutated(random, pick(random, WAITS), WAIT_PIECES),
+  generate: (random) => mutated(random, random.pick(WAITS), WAIT_PIECES),
   check(text) {
     const wait = retryAfterMs(text, NOW_MS);
     if (wait !== undefined && !(Number.isFinite(wait) && wait >= 0)) violated("no time to wait", text, wait);
@@ -92,7 +92,7 @@ export const locations: FuzzTarget<string> = {
   generate: (random) =>
     random.below(3) === 0
       ? concatenation(random, LOCATION_PIECES)
-      : mutated(random, pick(random, LOCATIONS), LOCATION_PIECES),
+      : mutated(random, random.pick(LOCATIONS), LOCATION_PIECES),
   check(text) {
     const url = resolveLocation(text, new URL("https://registry.example/v2/x"), "registry.example", "https:");
     if (url === undefined) return undefined;

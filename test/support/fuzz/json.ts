@@ -4,7 +4,7 @@ import { responseFault } from "../../../src/http/faults.ts";
 import { imageConfigBytes, parseImageConfig } from "../../../src/oci/image-config.ts";
 import { isIndex, manifestBytes, parseIndex, parseManifest } from "../../../src/oci/manifest.ts";
 import type { SeededRandom } from "../random.ts";
-import { mutated, pick } from "./mutations.ts";
+import { mutated } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
@@ -48,17 +48,17 @@ const VALUES: readonly unknown[] = [
 const NAMES = ["__proto__", "constructor", "toString", "Layers", "LAYERS", "size", "digest", "config", "labels", ""];
 
 function changed(random: SeededRandom, value: unknown): unknown {
-  if (random.below(14) === 0) return pick(random, VALUES);
+  if (random.below(14) === 0) return random.pick(VALUES);
   if (Array.isArray(value)) {
     const items = value.map((item) => changed(random, item));
-    return random.below(10) === 0 ? [...items, ...items, pick(random, VALUES)] : items;
+    return random.below(10) === 0 ? [...items, ...items, random.pick(VALUES)] : items;
   }
   if (typeof value !== "object" || value === null) return value;
   const members = Object.entries(value).map(([name, member]): [string, unknown] => [
-    random.below(15) === 0 ? pick(random, NAMES) : name,
+    random.below(15) === 0 ? random.pick(NAMES) : name,
     changed(random, member),
   ]);
-  if (random.below(8) === 0) members.push([pick(random, NAMES), pick(random, VALUES)]);
+  if (random.below(8) === 0) members.push([random.pick(NAMES), random.pick(VALUES)]);
   return Object.fromEntries(members.filter(() => random.below(15) !== 0));
 }
 
@@ -68,7 +68,7 @@ const PIECES = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", '"__proto__":{"a":
 export const json: FuzzTarget<string> = {
   name: "json",
   generate(random) {
-    const text = JSON.stringify(changed(random, pick(random, SEEDS)))?.replaceAll(`"${DEEP}"`, NESTED) ?? "";
+    const text = JSON.stringify(changed(random, random.pick(SEEDS)))?.replaceAll(`"${DEEP}"`, NESTED) ?? "";
     return random.below(3) === 0 ? mutated(random, text, PIECES) : text;
   },
   check(text) {

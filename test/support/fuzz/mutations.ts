@@ -1,11 +1,7 @@
 import type { SeededRandom } from "../random.ts";
 
-export function pick<T>(random: SeededRandom, from: readonly T[]): T {
-  return from[random.below(from.length)] as T;
-}
-
 export function concatenation(random: SeededRandom, pieces: readonly string[], bits = 4): string {
-  return Array.from({ length: random.skewed(bits) + 1 }, () => pick(random, pieces)).join("");
+  return Array.from({ length: random.skewed(bits) + 1 }, () => random.pick(pieces)).join("");
 }
 
 /**
@@ -20,7 +16,7 @@ export function mutated(random: SeededRandom, text: string, pieces: readonly str
     const [before, part, after] = [changed.slice(0, at), changed.slice(at, end), changed.slice(end)];
     switch (random.below(7)) {
       case 0:
-        changed = before + pick(random, pieces) + part + after;
+        changed = before + random.pick(pieces) + part + after;
         break;
       case 1:
         changed = before + after;
@@ -35,10 +31,10 @@ export function mutated(random: SeededRandom, text: string, pieces: readonly str
         changed = before + character(random) + changed.slice(at + 1);
         break;
       case 5:
-        changed = before + pick(random, pieces).repeat(random.skewed(7)) + after;
+        changed = before + random.pick(pieces).repeat(random.skewed(7)) + after;
         break;
       default:
-        changed = before + pick(random, pieces) + after;
+        changed = before + random.pick(pieces) + after;
     }
   }
   return changed;
@@ -47,5 +43,5 @@ export function mutated(random: SeededRandom, text: string, pieces: readonly str
 const RANGES = [0x20, 0x80, 0x100, 0x800, 0xd7ff, 0x10ffff];
 
 function character(random: SeededRandom): string {
-  return String.fromCodePoint(random.below(pick(random, RANGES)));
+  return String.fromCodePoint(random.below(random.pick(RANGES)));
 }

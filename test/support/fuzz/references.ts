@@ -1,5 +1,5 @@
 import { parseReference } from "../../../src/oci/reference.ts";
-import { concatenation, mutated, pick } from "./mutations.ts";
+import { concatenation, mutated } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 
 const SEEDS = [
@@ -40,7 +40,7 @@ const PIECES = [
 export const references: FuzzTarget<string> = {
   name: "references",
   generate: (random) =>
-    random.below(4) === 0 ? concatenation(random, PIECES) : mutated(random, pick(random, SEEDS), PIECES),
+    random.below(4) === 0 ? concatenation(random, PIECES) : mutated(random, random.pick(SEEDS), PIECES),
   check(text) {
     return outcomeOf(() => {
       const { name, registry, repository, identifier } = parseReference(text);

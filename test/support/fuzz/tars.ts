@@ -5,7 +5,6 @@ import { tarFault } from "../../../workers/tar/entry.ts";
 import { paxRecord } from "../../../workers/tar/pax.ts";
 import { TarReader } from "../../../workers/tar/reader.ts";
 import type { SeededRandom } from "../random.ts";
-import { pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, violated } from "./target.ts";
 
 const TYPES = [..."0000012345567xgLKSLKx\0AVD"];
@@ -50,15 +49,15 @@ const RECORDS: readonly (readonly [string, readonly string[]])[] = [
 
 function header(random: SeededRandom, size: number): Buffer {
   const block = Buffer.alloc(512);
-  const magic = pick(random, ["ustar\x0000", "ustar\x0000", "ustar  \0", "", "ustar\x0000"]);
-  block.write(pick(random, NAMES).slice(0, 100), 0, "latin1");
+  const magic = random.pick(["ustar\x0000", "ustar\x0000", "ustar  \0", "", "ustar\x0000"]);
+  block.write(random.pick(NAMES).slice(0, 100), 0, "latin1");
   for (const at of [100, 108, 116, 329, 337])
-    block.write(random.below(6) === 0 ? pick(random, NUMBERS) : "0000000\0", at, "latin1");
+    block.write(random.below(6) === 0 ? random.pick(NUMBERS) : "0000000\0", at, "latin1");
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124, "latin1");
   block.write("00000000000\0", 136, "latin1");
-  block.write(pick(random, TYPES), 156, "latin1");
-  if (random.below(3) === 0) block.write(pick(random, NAMES).slice(0, 100), 157, "latin1");
-  if (random.below(5) === 0) block.write(pick(random, [...NAMES, ...NUMBERS]).slice(0, 155), 345, "latin1");
+  block.write(random.pick(TYPES), 156, "latin1");
+  if (random.below(3) === 0) block.write(random.pick(NAMES).slice(0, 100), 157, "latin1");
+  if (random.below(5) === 0) block.write(random.pick([...NAMES, ...NUMBERS]).slice(0, 155), 345, "latin1");
   if (random.below(9) === 0) block.write("tar\0", 508, "latin1");
   sealRecord(block, magic as Magic);
   return block;
@@ -73,17 +72,17 @@ function contentsFor(random: SeededRandom): Buffer {
   switch (random.below(4)) {
     case 0: {
       const records = Array.from({ length: random.skewed(2) + 1 }, () => {
-        const [key, values] = pick(random, RECORDS);
-        return paxRecord(key, pick(random, values));
+        const [key, values] = random.pick(RECORDS);
+        return paxRecord(key, random.pick(values));
       });
       return Buffer.from(records.join(""), "latin1");
     }
     case 1:
-      return Buffer.from(`${pick(random, NAMES)}\0`, "latin1");
+      return Buffer.from(`${random.pick(NAMES)}\0`, "latin1");
     case 2:
-      return Buffer.from(pick(random, ["1\n0\n5\n", "2\n0\n1\n3\n1\n", "99999999\n", "x\n", "1\n"]).padEnd(512, "\0"));
+      return Buffer.from(random.pick(["1\n0\n5\n", "2\n0\n1\n3\n1\n", "99999999\n", "x\n", "1\n"]).padEnd(512, "\0"));
     default:
-      return Buffer.alloc(pick(random, SIZES), "c");
+      return Buffer.alloc(random.pick(SIZES), "c");
   }
 }
 

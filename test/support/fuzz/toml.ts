@@ -12,7 +12,7 @@ import { lifecycleMetadataLabel } from "../../../src/cnb/lifecycle-metadata.ts";
 import { goJson } from "../../../src/go/json-encode.ts";
 import { parseToml } from "../../../src/go/toml-decode.ts";
 import type { SeededRandom } from "../random.ts";
-import { mutated, pick } from "./mutations.ts";
+import { mutated } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, outcomeOf } from "./target.ts";
 
 const DOCUMENTS = [
@@ -117,7 +117,7 @@ const PIECES = [
 ];
 
 function documentText(random: SeededRandom): string {
-  const from = pick(random, DOCUMENTS);
+  const from = random.pick(DOCUMENTS);
   return mutated(random, from, [...PIECES, ...from.split("\n")]).toWellFormed();
 }
 

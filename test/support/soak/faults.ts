@@ -27,12 +27,8 @@ type Draw = (random: SeededRandom, registry: FakeRegistry) => Drawn;
 
 const BODIES = [undefined, "<html><h1>Bad Gateway</h1></html>", JSON.stringify({ errors: [{ code: "UNKNOWN" }] })];
 
-function pick<T>(random: SeededRandom, from: readonly T[]): T {
-  return from[random.below(from.length)] as T;
-}
-
 function somewhere(random: SeededRandom): Pick<FaultRule, "method" | "target"> {
-  const [method, target] = pick(random, REQUESTS);
+  const [method, target] = random.pick(REQUESTS);
   return { method, target };
 }
 
@@ -50,12 +46,12 @@ function withHeaders(
 
 const lyingRange = withHeaders((headers, random) => ({
   ...headers,
-  range: pick(random, ["0-0", "0-99999999", "0-999", "0-65535", "lots", ""]),
+  range: random.pick(["0-0", "0-99999999", "0-999", "0-65535", "lots", ""]),
 }));
 
 const strangeLocation = withHeaders((headers, random) => {
   const { location = "" } = headers;
-  return { ...headers, location: pick(random, [location, location.replace(/^.*\//, ""), `${location}&a=b%2Fc`]) };
+  return { ...headers, location: random.pick([location, location.replace(/^.*\//, ""), `${location}&a=b%2Fc`]) };
 });
 
 /** Deletes a blob right after a HEAD reported it. */
@@ -80,12 +76,12 @@ const PASSING: Readonly<Record<string, Draw>> = {
   "a sick answer": (random) => ({
     ...somewhere(random),
     times: 1 + random.below(3),
-    action: answered(pick(random, [500, 502, 503, 504, 408, 499, 522]), pick(random, BODIES)),
+    action: answered(random.pick([500, 502, 503, 504, 408, 499, 522]), random.pick(BODIES)),
   }),
   "429 or 503 with Retry-After": (random) => ({
     ...somewhere(random),
-    action: answered(pick(random, [429, 503]), undefined, {
-      "retry-after": pick(random, ["1", "20", new Date(Date.now() + 30_000).toUTCString()]),
+    action: answered(random.pick([429, 503]), undefined, {
+      "retry-after": random.pick(["1", "20", new Date(Date.now() + 30_000).toUTCString()]),
     }),
   }),
   "429 without Retry-After": (random) => ({
@@ -94,7 +90,7 @@ const PASSING: Readonly<Record<string, Draw>> = {
     action: { answer: refusal(429, "TOOMANYREQUESTS", "too many requests") },
   }),
   "a reset in a request": (random) => ({
-    ...pick(random, [PATCHES, PATCHES, { method: "PUT", target: /\/manifests\// }]),
+    ...random.pick([PATCHES, PATCHES, { method: "PUT", target: /\/manifests\// }]),
     times: 1 + random.below(3),
     action: { dropAfterBytes: random.below(random.below(2) === 0 ? 2000 : LAYER_BYTES) },
   }),
@@ -128,7 +124,7 @@ const PASSING: Readonly<Record<string, Draw>> = {
   "a lying Range": (random) => ({ ...STATUSES, times: 2, action: lyingRange(random) }),
   "no status of uploads": () => ({ ...STATUSES, times: 5, action: { answer: refusal(405, "UNSUPPORTED", "no") } }),
   "an upload that is lost": (random) => ({
-    ...pick(random, [PATCHES, STATUSES, { method: "PUT", target: /\/blobs\/uploads\// }]),
+    ...random.pick([PATCHES, STATUSES, { method: "PUT", target: /\/blobs\/uploads\// }]),
     action: { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") },
   }),
   "416 for what is resumed": () => ({
@@ -142,7 +138,7 @@ const PASSING: Readonly<Record<string, Draw>> = {
     action: { change: (reply) => ({ ...reply, headers: { ...reply.headers, "oci-chunk-min-length": "5242880" } }) },
   }),
   "a proxy's 400": () => ({ ...PATCHES, action: answered(400, "<html>400 Bad Request</html>") }),
-  "no PATCH": (random) => ({ ...PATCHES, times: 1 + random.below(4), action: answered(pick(random, [405, 501])) }),
+  "no PATCH": (random) => ({ ...PATCHES, times: 1 + random.below(4), action: answered(random.pick([405, 501])) }),
   "no bodies of unknown length": () => ({
     ...PATCHES,
     times: 5,
@@ -153,13 +149,13 @@ const PASSING: Readonly<Record<string, Draw>> = {
     method: "HEAD",
     target: /\/(?:manifests|blobs)\//,
     times: 1 + random.below(6),
-    action: answered(pick(random, [405, 501])),
+    action: answered(random.pick([405, 501])),
   }),
   "no mounts": (random) => ({
     method: "POST",
     target: /mount=/,
     times: 1 + random.below(4),
-    action: answered(pick(random, [401, 403, 404, 405, 500])),
+    action: answered(random.pick([401, 403, 404, 405, 500])),
   }),
   "a mount that did not happen": () => ({ method: "POST", target: /\/cache.*mount=/, action: answered(201) }),
   [VANISHING]: (_random, registry) => ({
@@ -209,15 +205,15 @@ const LASTING_ANSWERS: Readonly<Record<string, Reply>> = {
 };
 
 export function lastingFault(random: SeededRandom): LastingFault {
-  const ends = pick(random, ["app", "app", "cache", "opening"] as const);
-  const [what, answer] = pick(random, Object.entries(LASTING_ANSWERS));
+  const ends = random.pick(["app", "app", "cache", "opening"] as const);
+  const [what, answer] = random.pick(Object.entries(LASTING_ANSWERS));
   const times = Number.POSITIVE_INFINITY;
   const action = { answer };
   if (ends === "opening") {
     const target = /^\/v2\/run\/manifests\//;
     return { name: `lasting ${what} at opening`, ends, rule: { method: "GET", target, times, action } };
   }
-  const [method, rest] = pick(random, [
+  const [method, rest] = random.pick([
     ["POST", "blobs/uploads/"],
     ["PUT", "blobs/uploads/"],
     ["PUT", "manifests/"],
@@ -227,7 +223,7 @@ export function lastingFault(random: SeededRandom): LastingFault {
 }
 
 export function passingFaults(random: SeededRandom, registryOf: () => FakeRegistry, count: number) {
-  const names = Array.from({ length: count }, () => pick(random, Object.keys(PASSING)));
+  const names = Array.from({ length: count }, () => random.pick(Object.keys(PASSING)));
   const drawn = names.filter((name, i) => name !== EXPIRY || names.indexOf(name) === i);
   return drawn.map((name) => {
     const registry = registryOf();
