@@ -64,7 +64,7 @@ export class DirectoryCache implements CacheStore {
     const { id, order } = layer.plan;
     const { work } = layer;
     // The tar is written while it is built.
-    const polledBytes = () => work.madeInPass;
+    const polledBytes = () => work.builtInPass;
     const transfer = this.#monitor.transfer({
       destination: this.name,
       image: "cache",

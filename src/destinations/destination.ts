@@ -43,7 +43,7 @@ export interface AddedLayer {
 
 /**
  * `layers` are those on top of the run image, from the bottom. `configBytes` are final while blobs are still being
- * made.
+ * built.
  */
 export interface UnsavedImage {
   readonly runImage: RunImage;

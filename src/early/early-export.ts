@@ -209,8 +209,8 @@ export class EarlyExport implements EarlyWork {
     const { id, source } = candidate;
     const key = layerKey(source);
     this.layers.add(key, build, (blob) => this.#resources?.uploads?.start(blob));
-    const made = await build.layer.catch(() => undefined);
-    if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
+    const built = await build.layer.catch(() => undefined);
+    if (built !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
     const reason = await verifyEarlyLayer(builder, candidate, build, this.#ended.signal);
     if (reason !== undefined) {
       this.layers.drop(key);

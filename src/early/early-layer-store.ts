@@ -55,7 +55,7 @@ export class EarlyLayerStore implements EarlyLayers {
     this.#entries.delete(key);
     this.#claimed.push(entry);
     const layer = build.layer.then(
-      (made) => ({ ...made, isReady }),
+      (built) => ({ ...built, isReady }),
       () => undefined,
     );
     return { index: build.index, layer };

@@ -25,7 +25,7 @@ export interface EarlyLayer {
   readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
 }
 
-/** A layer in progress. `blob` settles when its blob, which still grows, can be read; never if none is made. */
+/** A layer in progress. `blob` settles when its blob, which still grows, can be read; never if none is built. */
 export interface EarlyBuild {
   readonly layer: Promise<EarlyLayer>;
   readonly blob: Promise<SpooledBlob>;
@@ -36,7 +36,7 @@ export interface ClaimedLayer extends EarlyLayer {
   readonly isReady: boolean;
 }
 
-/** A layer whose tree has not changed; `layer` is undefined if making it failed. */
+/** A layer whose tree has not changed; `layer` is undefined if building it failed. */
 export interface EarlyClaim {
   readonly index: TarIndex;
   readonly layer: Promise<ClaimedLayer | undefined>;
@@ -108,10 +108,10 @@ export class EarlyBuilder {
    */
   build(wanted: WantedProducts, tar: TarIndex, work: LayerWork, signal: AbortSignal): EarlyBuild {
     const blob = new PendingSpool();
-    return { layer: awaitedLater(this.#make(wanted, tar, blob, work, signal)), blob: blob.spool };
+    return { layer: awaitedLater(this.#buildProducts(wanted, tar, blob, work, signal)), blob: blob.spool };
   }
 
-  async #make(
+  async #buildProducts(
     { expected, blob: isBlobWanted, priority }: WantedProducts,
     tar: TarIndex,
     blob: PendingSpool,

@@ -140,7 +140,7 @@ export class LayerBuild implements Layer {
   #adopt({ tarDigest, blob, isReady }: ClaimedLayer): void {
     this.counters.hashes += 1;
     if (blob !== undefined) this.counters.compressions += 1;
-    this.work.madeEarly({ diffId: diffIdOf(tarDigest), tarSize: tarDigest.size, blob: blob?.done }, isReady);
+    this.work.builtEarly({ diffId: diffIdOf(tarDigest), tarSize: tarDigest.size, blob: blob?.done }, isReady);
     this.#hashed.resolve(tarDigest);
   }
 
@@ -154,20 +154,20 @@ export class LayerBuild implements Layer {
       files: this.#newFiles((file) => file.expected.length === 0),
       stream: this.#plannedStream,
     };
-    this.#make(first, this.plan).then(
-      (tarDigest) => this.#hashed.resolve(made(tarDigest)),
+    this.#buildProducts(first, this.plan).then(
+      (tarDigest) => this.#hashed.resolve(required(tarDigest)),
       (error: unknown) => this.#hashed.reject(error),
     );
   }
 
   #runLater(rank: Rank, requested: Products): void {
-    const make = async (): Promise<void> => {
+    const run = async (): Promise<void> => {
       const hashed = await this.#hashed.promise;
       const changed = this.#newFiles(({ expected }) => !expected.includes(diffIdOf(hashed)));
-      await this.#make({ ...requested, files: [...requested.files, ...changed] }, rank, hashed);
+      await this.#buildProducts({ ...requested, files: [...requested.files, ...changed] }, rank, hashed);
     };
     // A failure fails only the requested products.
-    make().catch((error: unknown) => failAll(requested, error));
+    run().catch((error: unknown) => failAll(requested, error));
   }
 
   #newBlob(): PendingSpool | undefined {
@@ -189,7 +189,7 @@ export class LayerBuild implements Layer {
   }
 
   /** @returns the digest of the tar, if its diffID is one of the products */
-  async #make(products: Products, rank: Rank, hashed?: DigestDone): Promise<DigestDone | undefined> {
+  async #buildProducts(products: Products, rank: Rank, hashed?: DigestDone): Promise<DigestDone | undefined> {
     try {
       return await this.#tar.pass(async (tar) => {
         const early = await this.#early;
@@ -241,8 +241,8 @@ export class LayerBuild implements Layer {
     const result = await runPass(this.#engine.pool, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
     if (hashed !== undefined && result.crc32 !== hashed.crc32) throw this.#changed(result);
     const { tarDigest, blobDigest } = result;
-    this.work.made({ diffId: tarDigest && diffIdOf(tarDigest), blob: blobDigest });
-    blob?.complete(made(blobDigest));
+    this.work.built({ diffId: tarDigest && diffIdOf(tarDigest), blob: blobDigest });
+    blob?.complete(required(blobDigest));
     for (const consumer of consumers) consumer.complete();
     return tarDigest;
   }
@@ -295,7 +295,7 @@ function internal(message: string): Fault {
   return new Fault("EXPORT_INTERNAL", message);
 }
 
-function made(done: DigestDone | undefined): DigestDone {
+function required(done: DigestDone | undefined): DigestDone {
   if (done === undefined) throw internal("a pass did not build the requested product");
   return done;
 }

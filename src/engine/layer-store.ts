@@ -131,8 +131,8 @@ export class LayerStore {
       () => undefined,
     );
     const tar = claim.then((claimed) => claimed?.index ?? this.#tar(plan, signal));
-    const made = claim.then((claimed) => claimed && untilAborted(claimed.layer, signal));
-    return new LayerBuild(plan, tar, this.#engine, signal, made);
+    const layer = claim.then((claimed) => claimed && untilAborted(claimed.layer, signal));
+    return new LayerBuild(plan, tar, this.#engine, signal, layer);
   }
 
   async #tar(plan: LayerPlan, signal: AbortSignal): Promise<LayerTar> {

@@ -62,7 +62,7 @@ export class AppLayers {
       if (!isLayerStep(step)) continue;
       this.#started.set(
         step,
-        tasks.fork(() => (step.kind === "layer" ? this.#make(step) : this.#reuse(step))),
+        tasks.fork(() => (step.kind === "layer" ? this.#build(step) : this.#reuse(step))),
       );
     }
     this.base = tasks.fork(async (signal) => context.app.addBaseLayers(await sources.runImage, signal));
@@ -102,7 +102,7 @@ export class AppLayers {
     }
   }
 
-  async #make(step: AppLayerStep): Promise<AppLayer> {
+  async #build(step: AppLayerStep): Promise<AppLayer> {
     const { app, store, monitor } = this.#context;
     const plan = layerOf(this.#plan, step);
     const layer = store.layer(plan, this.#signal);

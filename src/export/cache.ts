@@ -138,8 +138,8 @@ class CacheLayers {
 
   #log({ step, diffId, isReused, flaw }: CacheLayer, logger: Logger): void {
     const { id } = step;
-    const isMadeBefore = step.role.kind === "cache-sbom" || this.#export.app.byKey(step.key) !== undefined;
-    if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
+    const isBuiltBefore = step.role.kind === "cache-sbom" || this.#export.app.byKey(step.key) !== undefined;
+    if (isBuiltBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
     if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${printableLine(id)}: ${flaw}`);
     // The reference logs both lines for a reused layer; here it is still listed once
     // (docs/compatibility.md#cached-layers-listed-once).

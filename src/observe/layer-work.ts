@@ -1,7 +1,7 @@
 import type { EventBody } from "./events.ts";
 import type { BlockSink, BlockTimes, LayerProduct, WorkSink } from "./work-sink.ts";
 
-export type LayerState = "waiting" | "hashing" | "compressing" | "reading" | "made" | "failed";
+export type LayerState = "waiting" | "hashing" | "compressing" | "reading" | "built" | "failed";
 
 interface BlockWork {
   readonly length: number;
@@ -9,7 +9,7 @@ interface BlockWork {
   readonly times: BlockTimes;
 }
 
-interface MadeLayer {
+interface BuiltLayer {
   readonly diffId: string | undefined;
   readonly blob: { readonly sha256: string; readonly size: number } | undefined;
 }
@@ -19,8 +19,8 @@ export class LayerWork {
   readonly id: string;
   state: LayerState = "waiting";
   tarSize: number | undefined;
-  madeInPass = 0;
-  madeInAll = 0;
+  builtInPass = 0;
+  builtInAll = 0;
   compressed = 0;
   isCompressed = false;
   isEarly = false;
@@ -42,18 +42,18 @@ export class LayerWork {
     this.tarSize ??= tarSize;
   }
 
-  begin(tarSize: number, makes: readonly LayerProduct[]): void {
+  begin(tarSize: number, products: readonly LayerProduct[]): void {
     this.tarSize = tarSize;
-    this.madeInPass = 0;
+    this.builtInPass = 0;
     if (!this.isCompressed) this.compressed = 0;
-    this.state = makes.includes("blob") ? "compressing" : makes.includes("diff-id") ? "hashing" : "reading";
-    this.#emit({ event: "layer-started", id: this.id, tarSize, makes: [...makes] });
-    this.#workSink?.passBegan(this, makes);
+    this.state = products.includes("blob") ? "compressing" : products.includes("diff-id") ? "hashing" : "reading";
+    this.#emit({ event: "layer-started", id: this.id, tarSize, makes: [...products] });
+    this.#workSink?.passBegan(this, products);
   }
 
   block({ length, outputLength, times }: BlockWork): void {
-    this.madeInPass += length;
-    this.madeInAll += length;
+    this.builtInPass += length;
+    this.builtInAll += length;
     this.readMs += times.readMs - times.startMs;
     this.encodeMs += times.endMs - times.readMs;
     if (!this.isCompressed) this.compressed += outputLength;
@@ -66,10 +66,9 @@ export class LayerWork {
     this.#workSink?.digest(this.id, kind, times);
   }
 
-  made(products: MadeLayer): void {
-    const { diffId, blob } = products;
+  built({ diffId, blob }: BuiltLayer): void {
     const { id, tarSize = 0 } = this;
-    this.state = "made";
+    this.state = "built";
     const early = this.isEarly ? ({ early: true } as const) : {};
     if (diffId !== undefined) this.#emit({ event: "layer-hashed", id, diffId, tarSize, ...early });
     if (blob !== undefined) {
@@ -81,14 +80,14 @@ export class LayerWork {
     this.#workSink?.passEnded(this, undefined);
   }
 
-  madeEarly(
-    { diffId, tarSize, blob }: MadeLayer & { readonly diffId: string; readonly tarSize: number },
+  builtEarly(
+    { diffId, tarSize, blob }: BuiltLayer & { readonly diffId: string; readonly tarSize: number },
     isReady: boolean,
   ): void {
     this.isEarly = true;
     this.isReadyEarly = isReady;
     this.tarSize = tarSize;
-    this.made({ diffId, blob });
+    this.built({ diffId, blob });
   }
 
   fail(reason: unknown): void {

@@ -37,7 +37,7 @@ export interface ObservedTransfer {
  * resumes begins at an offset above 0. `retried` reports requests that are part of no transfer.
  */
 export interface WorkSink extends BlockSink {
-  passBegan(work: ObservedWork, makes: readonly LayerProduct[]): void;
+  passBegan(work: ObservedWork, products: readonly LayerProduct[]): void;
   passEnded(work: ObservedWork, failure: unknown): void;
   transferCreated(transfer: ObservedTransfer): void;
   transferBegan(transfer: ObservedTransfer, offset: number): void;

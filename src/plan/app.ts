@@ -48,7 +48,7 @@ function* appSteps(inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep
   yield* extensionSteps(inputs.extensions, unrecordedLayers(inputs.previous, inputs.previousDiffIds), planner);
   for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, planner);
   if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, planner);
-  // Small layers mostly wait for responses, so they are planned, made and uploaded before the slices.
+  // Small layers mostly wait for responses, so they are planned, built and uploaded before the slices.
   const last = [...launcherSteps(inputs, planner)];
   yield* sliceSteps(inputs, planner);
   yield* last;

@@ -29,9 +29,9 @@ const FIRST_GUESS = 0.45;
 
 function compressionRatio(layers: Monitor["layers"]): number {
   let [tar, blob] = [0, 0];
-  for (const { compressed, madeInPass } of layers) {
+  for (const { compressed, builtInPass } of layers) {
     if (compressed === 0) continue;
-    tar += madeInPass;
+    tar += builtInPass;
     blob += compressed;
   }
   return tar === 0 ? FIRST_GUESS : Math.min(1, blob / tar);
@@ -135,7 +135,7 @@ export class LayerMeters {
     const { id, tarSize, state } = work;
     if (state === "failed") return undefined;
     if (state === "waiting") return { id, tarSize, doing: "waiting", fraction: 0, bytesPerSecond: 0 };
-    const now = state === "made" ? sending(transfers) : { doing: state, bytes: work.madeInPass, whole: tarSize ?? 0 };
+    const now = state === "built" ? sending(transfers) : { doing: state, bytes: work.builtInPass, whole: tarSize ?? 0 };
     if (now === undefined) return undefined;
     const key = `${number} ${now.doing}`;
     const speed = this.#speeds.get(key) ?? new Speed();

@@ -112,8 +112,8 @@ function logLines({ monitor, clock, logger }: ProgressParts, everyMs: number): (
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
   const stopReporting = clock.every(everyMs, () => {
     const now = clock.now();
-    const [sent, made] = [destinations.read(monitor, now), layers.read(monitor, now)];
-    for (const line of progressLines(sent, made, monitor.elapsedMs())) logger.info(line);
+    const [uploads, builds] = [destinations.read(monitor, now), layers.read(monitor, now)];
+    for (const line of progressLines(uploads, builds, monitor.elapsedMs())) logger.info(line);
   });
   return [watch(destinations, monitor, clock), stopReporting];
 }

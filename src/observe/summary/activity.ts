@@ -72,10 +72,10 @@ export class Activity {
     const late = this.#monitor.transfers.filter((transfer) => backlog(transfer) > BACKLOG_BYTES);
     const app = late.find(({ plan }) => plan.image === "app");
     if (app !== undefined) return { kind: "destination", destination: app.plan.destination };
-    const isMaking = this.#monitor.layers.some(
-      ({ state }) => state !== "made" && state !== "waiting" && state !== "failed",
+    const isBuilding = this.#monitor.layers.some(
+      ({ state }) => state !== "built" && state !== "waiting" && state !== "failed",
     );
-    if (isMaking) return this.#engineConstraint(before);
+    if (isBuilding) return this.#engineConstraint(before);
     const cache = late[0];
     return cache === undefined ? { kind: "answers" } : { kind: "destination", destination: cache.plan.destination };
   }
@@ -102,5 +102,5 @@ function backlog({ state, sent, size, plan }: Transfer): number {
   if (state !== "sending" || plan.polledBytes !== undefined) return 0;
   const { work, unit } = plan;
   if (work === undefined) return (size ?? 0) - sent;
-  return (unit === "blob" ? work.compressed : work.madeInPass) - sent;
+  return (unit === "blob" ? work.compressed : work.builtInPass) - sent;
 }

@@ -3,7 +3,7 @@ import { bytesText, durationText, percentText } from "../quantities.ts";
 import type { Bottleneck } from "./activity.ts";
 
 /**
- * Sizes in bytes, times in ms since the export began. Made layers are those whose contents were compressed or sent;
+ * Sizes in bytes, times in ms since the export began. `made` counts layers whose contents were compressed or sent;
  * early ones were ready before the build ended, and early wasted bytes were sent for layers that changed later.
  */
 export interface Summary {
@@ -24,26 +24,26 @@ export interface Summary {
 export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined): Summary {
   let [readBytes, tarBytes, compressedBytes, sentBytes] = [0, 0, 0, 0];
   let [earlyLayers, earlyBytes] = [0, 0];
-  const made = new Set<string>();
-  for (const { id, madeInAll, isCompressed, isReadyEarly, tarSize = 0, compressed } of monitor.layers) {
-    readBytes += madeInAll;
+  const built = new Set<string>();
+  for (const { id, builtInAll, isCompressed, isReadyEarly, tarSize = 0, compressed } of monitor.layers) {
+    readBytes += builtInAll;
     if (isReadyEarly) {
       earlyLayers += 1;
       earlyBytes += tarSize;
     }
     if (!isCompressed) continue;
-    made.add(id);
+    built.add(id);
     tarBytes += tarSize;
     compressedBytes += compressed;
   }
   for (const { plan, sent, startedMs } of monitor.transfers) {
     if (startedMs === undefined) continue;
     sentBytes += sent;
-    if (plan.layer !== undefined) made.add(plan.layer);
+    if (plan.layer !== undefined) built.add(plan.layer);
   }
   return {
-    made: made.size,
-    reused: [...monitor.reused].filter((id) => !made.has(id)).length,
+    made: built.size,
+    reused: [...monitor.reused].filter((id) => !built.has(id)).length,
     readBytes,
     tarBytes,
     compressedBytes,

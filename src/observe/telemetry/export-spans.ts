@@ -92,9 +92,9 @@ export class ExportSpans implements WorkSink {
     this.#cache?.end(error);
   }
 
-  passBegan({ id, tarSize = 0 }: ObservedWork, makes: readonly LayerProduct[]): void {
+  passBegan({ id, tarSize = 0 }: ObservedWork, products: readonly LayerProduct[]): void {
     const attributes = this.#layerAttributes(id);
-    const own = { ...attributes, "layer.tar_bytes": BigInt(tarSize), "layer.makes": makes };
+    const own = { ...attributes, "layer.tar_bytes": BigInt(tarSize), "layer.makes": products };
     this.#passes.set(id, {
       span: this.#export.startChild("layer", { attributes: own }),
       attributes,

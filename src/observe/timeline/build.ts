@@ -82,22 +82,22 @@ function layersOf({ layers, events }: Recorded): TimelineLayer[] {
   }));
 }
 
-/** Its `threadId` (node:worker_threads). It makes small layers, blocks and hashes alike. */
+/** Its `threadId` (node:worker_threads). It builds small layers, blocks and hashes alike. */
 const MAIN_THREAD = 0;
 
 function threadLanes(spans: readonly Span[]) {
-  const makers = new Set<number>();
+  const builders = new Set<number>();
   const hashers = new Set<number>();
-  for (const { thread, kind } of spans) (kind === "make" ? makers : hashers).add(thread);
+  for (const { thread, kind } of spans) (kind === "build" ? builders : hashers).add(thread);
   const ascending = (threads: Set<number>) => [...threads].toSorted((a, b) => a - b);
-  const main = [makers, hashers].map((threads) => threads.delete(MAIN_THREAD)).includes(true) ? [MAIN_THREAD] : [];
+  const main = [builders, hashers].map((threads) => threads.delete(MAIN_THREAD)).includes(true) ? [MAIN_THREAD] : [];
   const names = [
     ...main.map(() => "main"),
-    ...Array.from(makers, (_, i) => `worker ${i + 1}`),
+    ...Array.from(builders, (_, i) => `worker ${i + 1}`),
     ...Array.from(hashers, (_, i) => `hash ${i + 1}`),
   ];
   const lanes = names.map((name): Lane => ({ name, group: "threads" }));
-  const order = [...main, ...ascending(makers), ...ascending(hashers)];
+  const order = [...main, ...ascending(builders), ...ascending(hashers)];
   return { lanes, numbers: new Map(order.map((thread, i) => [thread, i])) };
 }
 

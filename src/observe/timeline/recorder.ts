@@ -24,7 +24,7 @@ export class TimelineRecorder implements BlockSink {
 
   block(layer: string, { thread, startMs, readMs, endMs }: BlockTimes): void {
     const busyMs = endMs - startMs;
-    this.#add({ thread, layer, kind: "make", startMs, endMs, readMs: readMs - startMs, busyMs, blocks: 1 });
+    this.#add({ thread, layer, kind: "build", startMs, endMs, readMs: readMs - startMs, busyMs, blocks: 1 });
   }
 
   digest(layer: string, kind: "diff-id" | "blob", { thread, startMs, endMs }: Omit<BlockTimes, "readMs">): void {

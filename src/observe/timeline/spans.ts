@@ -46,7 +46,7 @@ const MAX_OWN_PAUSE_MS = 50;
 
 export const SEVERAL = "";
 
-type SpanKind = "make" | "diff-id" | "blob";
+type SpanKind = "build" | "diff-id" | "blob";
 
 export interface Span {
   readonly thread: number;

@@ -8,7 +8,7 @@ export interface Lane {
 export type ThreadSpan = readonly [
   lane: number,
   layer: number,
-  kind: "make" | "diff-id" | "blob",
+  kind: "build" | "diff-id" | "blob",
   startMs: number,
   durationMs: number,
   busyMs: number,
@@ -18,7 +18,7 @@ export type ThreadSpan = readonly [
 
 export type LayerSpan = readonly [
   layer: number,
-  kind: "make" | "diff-id" | "blob",
+  kind: "build" | "diff-id" | "blob",
   startMs: number,
   durationMs: number,
   busyMs: number,

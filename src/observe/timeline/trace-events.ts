@@ -2,7 +2,7 @@ import type { Timeline } from "./timeline.ts";
 
 const PROCESSES = { build: 0, threads: 1, uploads: 2, layers: 3 } as const;
 
-const BUILD_LANES = { phase: "phases", layer: "layers made early" } as const;
+const BUILD_LANES = { phase: "phases", layer: "layers built early" } as const;
 
 /** `ts` and `dur` are in microseconds. */
 interface TraceEvent {

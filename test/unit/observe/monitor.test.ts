@@ -30,9 +30,9 @@ test("a layer emits its steps, and counts its threads' work", () => {
   expect(work.state).toBe("compressing");
   work.block({ length: 1024, outputLength: 100, times: TIMES });
   work.block({ length: 1024, outputLength: 50, times: TIMES });
-  expect(work).toMatchObject({ madeInPass: 2048, madeInAll: 2048, compressed: 150, readMs: 6, encodeMs: 14 });
-  work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 160 } });
-  expect(work).toMatchObject({ state: "made", compressed: 160, isCompressed: true });
+  expect(work).toMatchObject({ builtInPass: 2048, builtInAll: 2048, compressed: 150, readMs: 6, encodeMs: 14 });
+  work.built({ diffId: "sha256:d", blob: { sha256: "b", size: 160 } });
+  expect(work).toMatchObject({ state: "built", compressed: 160, isCompressed: true });
   expect(events.map(({ elapsedMs: _, ...event }) => event)).toEqual([
     { event: "layer-started", id: "a:b", tarSize: 2048, makes: ["diff-id", "blob"] },
     { event: "layer-hashed", id: "a:b", diffId: "sha256:d", tarSize: 2048 },
@@ -47,7 +47,7 @@ test("a second pass counts its own bytes, and adds to the total", () => {
     work.begin(1024, makes);
     work.block({ length: 1024, outputLength: makes[0] === "blob" ? 7 : 0, times: TIMES });
   }
-  expect(work).toMatchObject({ madeInPass: 1024, madeInAll: 2048, compressed: 7 });
+  expect(work).toMatchObject({ builtInPass: 1024, builtInAll: 2048, compressed: 7 });
 });
 
 test("a second begin resumes a transfer, whose count never decreases", () => {

@@ -83,7 +83,7 @@ function earlierRows({ earlier }: Timeline): Row[] {
       );
     return bars.length === 0 ? [] : [{ kind: "lane", label, bars, height: THREAD_ROW_HEIGHT }];
   };
-  return [...row("phases", "phase", "hash"), ...row("layers made early", "layer", "compress")];
+  return [...row("phases", "phase", "hash"), ...row("layers built early", "layer", "compress")];
 }
 
 function threadRows({ lanes, spans, layers }: Timeline): Row[] {
@@ -100,7 +100,7 @@ function threadBars([, , kind, startMs, durationMs, busyMs, readMs, blocks]: Thr
   const endMs = startMs + durationMs;
   const details = () => [
     layer,
-    kind === "make" ? `read ${timeText(readMs)}, compress ${timeText(busyMs - readMs)}` : STEPS[kind],
+    kind === "build" ? `read ${timeText(readMs)}, compress ${timeText(busyMs - readMs)}` : STEPS[kind],
     `${blocks} MiB block${blocks === 1 ? "" : "s"}`,
     rangeText(startMs, endMs),
   ];
@@ -122,8 +122,8 @@ const LAYER_ROW_HEIGHTS = { few: 30, many: 18 } as const;
 
 const MERGE_PART = 1 / 500;
 
-const TRACKS: Readonly<Record<"make" | "hash" | "app" | "cache", readonly [top: number, bottom: number]>> = {
-  make: [0, 0.3],
+const TRACKS: Readonly<Record<"build" | "hash" | "app" | "cache", readonly [top: number, bottom: number]>> = {
+  build: [0, 0.3],
   hash: [0.3, 0.5],
   app: [0.5, 0.75],
   cache: [0.75, 1],
@@ -149,12 +149,12 @@ function layerBars(
   uploads: readonly UploadSpan[],
   durationMs: number,
 ): Bar[] {
-  const made = spans.filter(([, kind]) => kind === "make");
+  const built = spans.filter(([, kind]) => kind === "build");
   const hashed = spans.filter(([, kind]) => kind === "diff-id");
   // Applies to aborted layers too, whose blob has no size.
   const isCompressed = spans.some(([, kind]) => kind === "blob");
   const bars = [
-    ...stageBars(made, { ...(isCompressed ? COMPRESSING : READING), layer }, durationMs),
+    ...stageBars(built, { ...(isCompressed ? COMPRESSING : READING), layer }, durationMs),
     ...stageBars(hashed, { ...HASHING, layer }, durationMs),
     ...uploads.map((upload) => uploadBar(upload, layer.id, ...TRACKS[upload.image])),
   ];
@@ -179,8 +179,8 @@ interface LayerStage {
   readonly done: string;
 }
 
-const READING: LayerStage = { color: "read", track: TRACKS.make, done: "read" };
-const COMPRESSING: LayerStage = { color: "compress", track: TRACKS.make, done: "read and compressed" };
+const READING: LayerStage = { color: "read", track: TRACKS.build, done: "read" };
+const COMPRESSING: LayerStage = { color: "compress", track: TRACKS.build, done: "read and compressed" };
 const HASHING: LayerStage = { color: "hash", track: TRACKS.hash, done: "hashed" };
 
 function stageBars(

@@ -92,7 +92,7 @@ test("the summary adds up a monitor's counters; a layer both reused and built co
   work.block({ length: 10 * MB, outputLength: 0, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
   work.begin(10 * MB, ["blob"]);
   work.block({ length: 10 * MB, outputLength: 4 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
-  work.made({ diffId: undefined, blob: { sha256: "b", size: 4 * MB } });
+  work.built({ diffId: undefined, blob: { sha256: "b", size: 4 * MB } });
   for (const plan of [APP, CACHE]) {
     const transfer = monitor.transfer({ ...plan, work });
     transfer.begin();
@@ -145,8 +145,8 @@ test("the summary is three lines", () => {
 test("the summary reports layers ready before the build ended and bytes sent in vain", () => {
   const monitor = new Monitor();
   const blob = { sha256: "b", size: 4 * MB };
-  monitor.layer("a:b").madeEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob }, true);
-  monitor.layer("begun:only").madeEarly({ diffId: "sha256:e", tarSize: 7 * MB, blob: undefined }, false);
+  monitor.layer("a:b").builtEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob }, true);
+  monitor.layer("begun:only").builtEarly({ diffId: "sha256:e", tarSize: 7 * MB, blob: undefined }, false);
   const summary = summarize(monitor, undefined);
   expect(summary).toMatchObject({
     made: 1,

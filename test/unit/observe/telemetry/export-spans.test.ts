@@ -54,7 +54,7 @@ test("a layer's stages go from the first to the last block", async () => {
   ] as const)
     for (const kind of ["diff-id", "blob"] as const) work.digested(kind, { thread: 2, startMs, endMs });
   expect(read()).toEqual([]);
-  work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 18 } });
+  work.built({ diffId: "sha256:d", blob: { sha256: "b", size: 18 } });
   expect(timesOf(one("layer"))).toEqual([0, 50]);
   expect(one("layer")?.attributes).toEqual({
     ...{ "layer.kind": "buildpack", "buildpack-id": "a/b", "layer.tar_bytes": 2048, "layer.blob_bytes": 18 },
@@ -77,7 +77,7 @@ test("each pass over a layer has a span, and one that fails says why", async () 
   await known();
   const work = monitor.layer("a/b:jdk");
   work.begin(1024, ["diff-id"]);
-  work.made({ diffId: "sha256:d", blob: undefined });
+  work.built({ diffId: "sha256:d", blob: undefined });
   clock.ms = 10;
   work.begin(1024, ["blob"]);
   work.block({ length: 1, outputLength: 0, times: TIMES });

@@ -8,7 +8,7 @@ import { timelineHtml } from "../../../../src/observe/timeline/write.ts";
 import { ManualClock } from "../../../support/clock.ts";
 
 function span(startMs: number, thread = 1, layer = "a:b"): Span {
-  return { thread, layer, kind: "make", startMs, endMs: startMs + 5, busyMs: 5, readMs: 1, blocks: 1 };
+  return { thread, layer, kind: "build", startMs, endMs: startMs + 5, busyMs: 5, readMs: 1, blocks: 1 };
 }
 
 describe("spans", () => {
@@ -93,7 +93,7 @@ function recorded(): Timeline {
     });
     work.digested("diff-id", { thread: 7, startMs: start + 10, endMs: start + 12 });
     work.digested("blob", { thread: 6, startMs: start + 10, endMs: start + 11 });
-    work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 110 } });
+    work.built({ diffId: "sha256:d", blob: { sha256: "b", size: 110 } });
     app?.reach(110);
     clock.pass(10);
     if (i === 1) app?.done("sha256:b", 110, "uploaded");
@@ -120,7 +120,7 @@ test("the main thread has one lane, whatever it makes", () => {
   const { lanes, spans } = recorder.timeline(monitor, "tandem 0");
   expect(lanes.map(({ name }) => name)).toEqual(["main", "hash 1"]);
   expect(spans.map(([lane, , kind]) => [lane, kind])).toEqual([
-    [0, "make"],
+    [0, "build"],
     [0, "diff-id"],
     [1, "diff-id"],
   ]);
@@ -142,15 +142,15 @@ test("a timeline has a lane for each thread and for each overlapping upload", ()
     { id: "a:c", tarSize: 2048, size: 110, startedMs: 110, hashedMs: 210, compressedMs: 210, isReused: false },
   ]);
   expect(spans).toEqual([
-    [0, 0, "make", 0, 9, 9, 3, 1],
+    [0, 0, "build", 0, 9, 9, 3, 1],
     [2, 0, "diff-id", 10, 2, 2, 0, 1],
     [1, 0, "blob", 10, 1, 1, 0, 1],
-    [0, 1, "make", 100, 9, 9, 3, 1],
+    [0, 1, "build", 100, 9, 9, 3, 1],
     [2, 1, "diff-id", 110, 2, 2, 0, 1],
     [1, 1, "blob", 110, 1, 1, 0, 1],
   ]);
   expect(layerSpans.slice(0, 3)).toEqual([
-    [0, "make", 0, 9, 9],
+    [0, "build", 0, 9, 9],
     [0, "diff-id", 10, 2, 2],
     [0, "blob", 10, 1, 1],
   ]);

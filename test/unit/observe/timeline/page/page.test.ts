@@ -17,12 +17,12 @@ const TIMELINE: Timeline = {
     { id: "a:b", tarSize: 2e6, size: 1e6, startedMs: 100, hashedMs: 200, compressedMs: 200, isReused: false },
   ],
   spans: [
-    [0, 1, "make", 100, 50, 40, 10, 2],
-    [0, 0, "make", 500, 100, 100, 100, 1],
+    [0, 1, "build", 100, 50, 40, 10, 2],
+    [0, 0, "build", 500, 100, 100, 100, 1],
   ],
   layerSpans: [
-    [1, "make", 100, 50, 40],
-    [0, "make", 500, 100, 100],
+    [1, "build", 100, 50, 40],
+    [0, "build", 500, 100, 100],
   ],
   uploads: [
     {
@@ -97,7 +97,7 @@ test("the build before an export has lanes above, with times below zero, and the
     { kind: "layer", name: "a:b", startMs: -300, endMs: -200 },
   ] as const;
   const lanes = buildRows({ ...TIMELINE, earlier }).slice(0, 4);
-  expect(lanes.map(({ label }) => label)).toEqual(["Build", "phases", "layers made early", "Threads"]);
+  expect(lanes.map(({ label }) => label)).toEqual(["Build", "phases", "layers built early", "Threads"]);
   expect(lanes[1]).toMatchObject({ bars: [{ startMs: -500, endMs: -10, text: "build" }] });
   const all = new View(1000, -500);
   [all.left, all.width] = [0, 1500];
