@@ -22,7 +22,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import type { StampedBuild } from "../../../src/early/early-layer.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { APP_PRIORITY, CACHE_PRIORITY, type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
-import { fastestGzip, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { fastestGzip, newPool } from "../../support/build/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { findProgram } from "../../support/process/find-program.ts";
@@ -33,7 +33,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip());
+  pool = newPool(2);
 });
 afterAll(() => pool.close());
 
@@ -510,7 +510,7 @@ async function runSchedule(seed: number, threads: WorkerPool): Promise<boolean> 
 test.runIf(IS_TRUSTED)(`${SCHEDULES} random schedules of late writes never change a layer`, async () => {
   let [claimed, next] = [0, 1];
   const runLane = async () => {
-    const threads = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
+    const threads = newPool(1);
     try {
       while (next <= SCHEDULES) if (await runSchedule(next++, threads)) claimed += 1;
     } finally {

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
-import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { WorkerPool } from "../../../src/engine/pool.ts";
 import { TAR_TYPE } from "../../../src/go/tar-header.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { LayerPlan } from "../../../src/plan/layers.ts";
 import { BLOCK_SIZE } from "../../../workers/protocol.ts";
 import { buildTarIndex } from "../../../workers/scan/tar-index.ts";
-import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { NEVER, newPool, planOf } from "../../support/build/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
@@ -22,7 +22,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const WORKERS = 2;
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  pool = newPool(WORKERS);
 });
 afterAll(() => pool.close());
 
@@ -83,7 +83,7 @@ test("a truncated blob fails every request to its layer and leaves nothing open"
 
 test("an aborted copy keeps its file open until the threads have ended, and no longer", async () => {
   const spoolDir = tempTree();
-  const own = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  const own = newPool(WORKERS);
   const copying = vi.spyOn(own, "copy").mockReturnValue(Promise.withResolvers<never>().promise);
   const store = new LayerStore(own, spoolDir);
   const stop = new AbortController();

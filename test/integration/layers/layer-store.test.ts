@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { loadCompression } from "../../../src/engine/compression.ts";
 import type { GrowingBlob, Layer } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
-import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { WorkerPool } from "../../../src/engine/pool.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
 import type { LocalSource } from "../../../src/plan/layers.ts";
 import {
@@ -18,9 +18,9 @@ import {
   fastestGzip,
   filledDirectory,
   NEVER,
+  newPool,
   OTHER_DIFF_ID,
   planOf,
-  WORKER_ENTRIES,
 } from "../../support/build/layer-plans.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { openSpools, spoolsClosed } from "../../support/files/spools.ts";
@@ -32,7 +32,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const WORKERS = 2;
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  pool = newPool(WORKERS);
 });
 afterAll(() => pool.close());
 
@@ -59,7 +59,7 @@ test("the digest does not depend on the number of workers, and the blob is the t
   const tar = expectedTar(source);
   const made = await Promise.all(
     [1, 2, 5].map(async (workers) => {
-      const own = new WorkerPool(WORKER_ENTRIES, workers, fastestGzip());
+      const own = newPool(workers);
       try {
         const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
@@ -87,7 +87,7 @@ test("zstd: the digest does not depend on the number of workers, and the blob is
   const source = directorySource(filledDirectory(12));
   const blobs = await Promise.all(
     [1, 3].map(async (workers) => {
-      const own = new WorkerPool(WORKER_ENTRIES, workers, loadCompression("zstd", 1, ""));
+      const own = newPool(workers, loadCompression("zstd", 1, ""));
       try {
         const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
@@ -142,7 +142,7 @@ describe("an export of small layers", () => {
 
   test.each(["gzip", "zstd"] as const)("starts no thread, and has the bytes that threads make: %s", async (kind) => {
     const started = startedThreads();
-    const own = new WorkerPool(WORKER_ENTRIES, 3, compressions[kind]());
+    const own = newPool(3, compressions[kind]());
     onTestFinished(() => own.close());
     const store = new LayerStore(own, tempTree());
     const make = async (source: LocalSource, key: string) => {
@@ -161,7 +161,7 @@ describe("an export of small layers", () => {
 
   test("starts threads for a directory with many entries", async () => {
     const started = startedThreads();
-    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    const own = newPool(3);
     onTestFinished(() => own.close());
     const source = directorySource(tempTree(manyFiles()));
     const layer = new LayerStore(own, tempTree()).layer(planOf(source), NEVER);
@@ -177,14 +177,14 @@ describe("an export of small layers", () => {
     ["few files that may be another machine's or a program's", () => "/proc/sys/fs/inotify", 4],
   ])("starts threads ahead for directories with %s", async (_, directory, expected) => {
     const started = startedThreads();
-    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    const own = newPool(3);
     onTestFinished(() => own.close());
     await own.startFor([tempTree(), directory()].map(toByteString));
     expect(started()).toBe(expected);
   });
 
   test("builds each block in a turn of the event loop of its own", async () => {
-    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    const own = newPool(3);
     onTestFinished(() => own.close());
     const [tar] = await own.scan(directorySource(filledDirectory(3)));
     let turn = 0;
@@ -203,7 +203,7 @@ describe("an export of small layers", () => {
 
   test("leaves an unreadable file to a thread, which reports it", async () => {
     const started = startedThreads();
-    const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
+    const own = newPool(1);
     onTestFinished(() => own.close());
     const directory = tempTree({ file: "x" });
     const scan = vi.spyOn(own, "scan");

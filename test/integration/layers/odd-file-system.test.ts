@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
-import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { WorkerPool } from "../../../src/engine/pool.ts";
 import type { LocalSource } from "../../../src/plan/layers.ts";
-import { directorySource, fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { directorySource, NEVER, newPool, planOf } from "../../support/build/layer-plans.ts";
 import { mountOddFileSystem } from "../../support/files/odd-file-system.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -12,7 +12,7 @@ const NO_MOUNT = "this process may not mount a FUSE file system";
 
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  pool = newPool(WORKERS);
 });
 afterAll(() => pool.close());
 

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { crc32, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runPass } from "../../../src/engine/pass.ts";
-import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { WorkerPool } from "../../../src/engine/pool.ts";
 import { LayerWork } from "../../../src/observe/layer-work.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../workers/protocol.ts";
 import { buildTarIndex, type ScannedEntry } from "../../../workers/scan/tar-index.ts";
-import { fastestGzip, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { newPool } from "../../support/build/layer-plans.ts";
 import { ownSpool } from "../../support/files/spools.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
@@ -22,7 +22,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip());
+  pool = newPool(2);
 });
 afterAll(() => pool.close());
 

@@ -5,18 +5,17 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Layer, LayerCounters } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
-import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { WorkerPool } from "../../../src/engine/pool.ts";
 import type { LayerProducts } from "../../../src/plan/layers.ts";
 import {
   diffIdOf,
   directorySource,
   expectedTar,
-  fastestGzip,
   filledDirectory,
   NEVER,
+  newPool,
   OTHER_DIFF_ID,
   planOf,
-  WORKER_ENTRIES,
 } from "../../support/build/layer-plans.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { openSpools, spoolsClosed } from "../../support/files/spools.ts";
@@ -27,7 +26,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const WORKERS = 2;
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  pool = newPool(WORKERS);
 });
 afterAll(() => pool.close());
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { engineAssets } from "../../../src/assets.ts";
 import { loadCompression } from "../../../src/engine/compression.ts";
-import type { WorkerEntries } from "../../../src/engine/threads.ts";
+import { WorkerPool } from "../../../src/engine/pool.ts";
 import type { DiffID } from "../../../src/oci/digest.ts";
 import type { LayerPlan, LayerSource, LocalSource } from "../../../src/plan/layers.ts";
 import { BLOCK_SIZE, type Compression } from "../../../workers/protocol.ts";
@@ -48,12 +48,11 @@ export function diffIdOf(tar: Buffer): DiffID {
   return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
 }
 
-export const WORKER_ENTRIES: WorkerEntries = {
-  compressor: fileURLToPath(new URL("../../../workers/compressor.ts", import.meta.url)),
-  digester: fileURLToPath(new URL("../../../workers/digester.ts", import.meta.url)),
-};
-
 /** Level 1. The global setup builds the encoder. */
 export function fastestGzip(): Compression {
-  return loadCompression("gzip", 1, new URL("../../../dist/encoder.wasm", import.meta.url));
+  return loadCompression("gzip", 1, ...engineAssets().deflate);
+}
+
+export function newPool(workers: number, compression: Compression = fastestGzip()): WorkerPool {
+  return new WorkerPool(engineAssets().entries, workers, compression);
 }
