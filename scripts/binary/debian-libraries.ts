@@ -95,7 +95,7 @@ export function copyDebianLibraries(architecture: Architecture, directory: strin
  */
 export function fetchPackage(path: string, sha256: string): string {
   const kept = join(PACKAGES, basename(path));
-  if (existsSync(kept) && digestOf(kept) === sha256) return kept;
+  if (existsSync(kept) && hashFile(kept) === sha256) return kept;
   mkdirSync(dirname(kept), { recursive: true });
   const partial = `${kept}.${process.pid}`;
   const failures: string[] = [];
@@ -108,7 +108,7 @@ export function fetchPackage(path: string, sha256: string): string {
         failures.push(String(error));
         continue;
       }
-      const found = digestOf(partial);
+      const found = hashFile(partial);
       if (found !== sha256) throw new Error(`${mirror}/${path} has the SHA-256 ${found}, and ${PINS} pins ${sha256}`);
       renameSync(partial, kept);
       return kept;
@@ -129,6 +129,6 @@ function mirrors(): readonly string[] {
   return [...new Set(sites.split("\n").filter((site) => site !== ""))].map((site) => site.replace(/\/+$/, ""));
 }
 
-function digestOf(file: string): string {
+function hashFile(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }

@@ -60,7 +60,7 @@ export class VolumeCache {
    * open
    */
   static async open(directory: string, hashFile: HashFile): Promise<VolumeCache> {
-    await statOf(directory);
+    await ensureExists(directory);
     // Not `staging`, which every phase of the reference removes when it opens the cache, even during an export.
     const work = join(directory, CACHE_STAGING);
     const owned = await named(`initializing staging directory '${work}'`, async () => claim(work));
@@ -222,7 +222,7 @@ function metadataText(metadata: CacheMetadata): string {
   }
 }
 
-async function statOf(directory: string): Promise<void> {
+async function ensureExists(directory: string): Promise<void> {
   try {
     await stat(directory);
   } catch (error) {

@@ -11,7 +11,7 @@ import { pathFault } from "../go/errno.ts";
  * @throws Fault `mkdir <path>: <reason>` for the first directory that cannot be created
  */
 export async function makeDirectories(path: string, code: FaultCode, mode = 0o777): Promise<void> {
-  const found = await statOf(path);
+  const found = await statIfPossible(path);
   if (found?.isDirectory()) return;
   if (found !== undefined) throw new Fault(code, `mkdir ${path}: not a directory`);
   const parent = dirname(path);
@@ -19,12 +19,12 @@ export async function makeDirectories(path: string, code: FaultCode, mode = 0o77
   try {
     await mkdir(path, mode);
   } catch (error) {
-    const other = await statOf(path);
+    const other = await statIfPossible(path);
     if (!other?.isDirectory()) throw pathFault(code, "mkdir", path, error);
   }
 }
 
-async function statOf(path: string): Promise<Stats | undefined> {
+async function statIfPossible(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
   } catch {

@@ -48,7 +48,7 @@ export function readTrustedRoots(
     break;
   }
   for (const directory of SSL_CERT_DIR ? SSL_CERT_DIR.split(":") : directories) {
-    for (const entry of entriesOf(directory)) {
+    for (const entry of readEntries(directory)) {
       addCertificates(roots, readIfPossible(join(directory, entry.name)) ?? "");
     }
   }
@@ -81,7 +81,7 @@ function readIfPossible(path: string): string | undefined {
   }
 }
 
-function entriesOf(directory: string): Dirent[] {
+function readEntries(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true }).filter((entry) => !isSecondName(directory, entry));
   } catch {

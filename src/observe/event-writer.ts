@@ -59,13 +59,13 @@ function isWritable(descriptor: number): boolean {
 }
 
 function isOwnPipe(descriptor: number): boolean {
-  const name = linkOf(descriptor);
+  const name = readLink(descriptor);
   if (!PIPE.test(name)) return false;
   const descriptors = readdirSync("/proc/self/fd").map(Number);
-  return descriptors.some((other) => linkOf(other) === name && readDescriptorFlags(other).isReadOnly);
+  return descriptors.some((other) => readLink(other) === name && readDescriptorFlags(other).isReadOnly);
 }
 
-function linkOf(descriptor: number): string {
+function readLink(descriptor: number): string {
   try {
     return readlinkSync(`/proc/self/fd/${descriptor}`);
   } catch {

@@ -35,7 +35,7 @@ export function readKernelFile(path: string): string | undefined {
 }
 
 export function limitByQuota(cores: number, read: ReadKernelFile): number {
-  const quotas = cgroupDirectories("cpu", read).flatMap((directory) => quotaOf(directory, read) ?? []);
+  const quotas = cgroupDirectories("cpu", read).flatMap((directory) => readQuota(directory, read) ?? []);
   return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
 }
 
@@ -77,7 +77,7 @@ export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: R
   return [...directories];
 }
 
-function quotaOf(directory: string, read: ReadKernelFile): number | undefined {
+function readQuota(directory: string, read: ReadKernelFile): number | undefined {
   const v2 = read(`${directory}/cpu.max`);
   const [quota, period] =
     v2 === undefined

@@ -38,14 +38,14 @@ function canWrite(stats: Stats, uid: number, gid: number): boolean {
 
 function chownTree(path: string, uid: number, gid: number): void {
   chown(chownSync, "chown", path, uid, gid);
-  for (const entry of entriesOf(path)) {
+  for (const entry of readEntries(path)) {
     const child = join(path, entry.name);
     if (entry.isDirectory()) chownTree(child, uid, gid);
     else chown(lchownSync, "lchown", child, uid, gid);
   }
 }
 
-function entriesOf(path: string): Dirent[] {
+function readEntries(path: string): Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (error) {

@@ -146,7 +146,7 @@ interface StreamHandle {
  */
 function streamHandle(descriptor: number): StreamHandle | undefined {
   try {
-    const handle: unknown = Reflect.get(streamOf(descriptor), "_handle");
+    const handle: unknown = Reflect.get(openStream(descriptor), "_handle");
     return isStreamHandle(handle) ? handle : undefined;
   } catch {
     // Node has no stream for this kind of socket.
@@ -154,7 +154,7 @@ function streamHandle(descriptor: number): StreamHandle | undefined {
   }
 }
 
-function streamOf(descriptor: number): Writable {
+function openStream(descriptor: number): Writable {
   if (descriptor === 1) return process.stdout;
   if (descriptor === 2) return process.stderr;
   return isatty(descriptor) ? new WriteStream(descriptor) : new Socket({ fd: descriptor, readable: false });

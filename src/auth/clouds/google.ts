@@ -31,7 +31,7 @@ const schema = z.looseObject({
  */
 export async function googleCredentials(context: CloudContext): Promise<Credentials> {
   const file = await readCredentialsFile(context);
-  const password = file === undefined ? await machineToken(context) : await tokenOf(file, context);
+  const password = file === undefined ? await machineToken(context) : await fileToken(file, context);
   return new Credentials({ username: TOKEN_USER, password });
 }
 
@@ -48,7 +48,7 @@ async function readCredentialsFile({ environment, home }: CloudContext): Promise
   }
 }
 
-async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
+async function fileToken(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
   for (const { private_key, refresh_token, client_secret } of [file, file.source_credentials ?? {}])
     [private_key, refresh_token, client_secret].forEach(registerSecret);
   const transporter = new gaxios.Gaxios({ fetchImplementation: fetchThrough(http, signal) });
