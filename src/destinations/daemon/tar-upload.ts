@@ -97,6 +97,10 @@ export class TarUpload {
     const request = { method: "POST", path: "/images/load", query: { quiet: "1" }, body: this.#body() } as const;
     try {
       checkResponse(await docker.text(request, signal));
+      if (!this.#isComplete)
+        throw new Fault("EXPORT_DAEMON_LOAD", "the response came before the whole image was sent", {
+          hint: NOT_DOCKER,
+        });
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
@@ -117,8 +121,8 @@ export class TarUpload {
   }
 }
 
-const NOT_LOADED =
-  "Check that a Docker API listens at DOCKER_HOST, and the proxy in front of it, if there is one: the response to the image is empty.";
+const NOT_DOCKER =
+  "Check that a Docker API listens at DOCKER_HOST, and the proxy in front of it, if there is one: the response to the image is not Docker's.";
 
 /** `maxLayerDepth` in https://github.com/moby/moby/blob/v28.5.2/layer/layer_store.go */
 const TOO_MANY_LAYERS =
@@ -142,7 +146,7 @@ const messageType = struct({ error: text, errorDetail: pointer(struct({ message:
 function checkResponse(response: string): void {
   const messages = [...decodeEach(response, messageType)];
   if (messages.length === 0)
-    throw new Fault("EXPORT_DAEMON_LOAD", "parsing daemon response: EOF", { hint: NOT_LOADED });
+    throw new Fault("EXPORT_DAEMON_LOAD", "parsing daemon response: EOF", { hint: NOT_DOCKER });
   for (const [i, message] of messages.entries()) {
     if (message.ok) {
       const { error, errorDetail } = message.value;

@@ -177,6 +177,13 @@ test.each([
   expect(api.loads).toHaveLength(1);
 });
 
+test("a response before the whole image was sent fails the export", async () => {
+  const { run } = await scene({ ...CONTAINERD, respondsEarly: true });
+  const { exitCode, stderr } = await run("app");
+  expect(stderr).toContain("first error: the response came before the whole image was sent]");
+  expect(exitCode).toBe(62);
+});
+
 test("an error is found in any message of a response", async () => {
   const { api, run } = await scene(CONTAINERD);
   api.answers.set(1, `${LOADED}{"errorDetail":{"message":"disk full"}}`);

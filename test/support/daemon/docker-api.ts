@@ -21,6 +21,8 @@ export interface DockerApiOptions {
   readonly leavesOutAlgorithm?: boolean;
   /** Knows a loaded image by its name only, not by the digest of its config. */
   readonly identifiesByName?: boolean;
+  /** Responds to a load without waiting for the image. */
+  readonly respondsEarly?: boolean;
   /** Stops without a response to the first load. */
   readonly stopsOnLoad?: boolean;
   /** Every image is empty. */
@@ -175,6 +177,10 @@ export class DockerApi implements AsyncDisposable {
   }
 
   async #load(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#options.respondsEarly) {
+      send(response, 200, '{"stream":"Loaded"}');
+      return;
+    }
     const load = await parseLoad(request);
     this.loads.push(load);
     if (this.#options.stopsOnLoad) {
