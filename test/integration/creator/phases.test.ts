@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { NO_CACHE } from "../../../src/inputs/settings.ts";
@@ -267,6 +267,7 @@ describe("a failure", () => {
       expect(run.stdout).toMatch(/===> DETECTING\ndetector speaks\n$/);
       expect(run.stderr).toContain("ERROR: failed to detect: detected order contains extensions ");
       expect(build.called).toEqual(["analyzer", "detector"]);
+      expect(build.call("detector")?.user).toBe(USER);
       const flags = flagsOf(build.call("detector")?.args ?? []);
       expect(flags["-run"]).toEqual(api === "0.12" ? ["/"] : undefined);
     });
@@ -287,6 +288,24 @@ describe("a failure", () => {
       const run = await build.create({ flags: ["-order", order] });
       expect(run).toMatchObject({ exitCode: 20, stdout: expect.stringMatching(/ERROR: nothing\n$/) });
     });
+  });
+
+  test("a run image that the analyzer did not find ends the creator before the build", async () => {
+    const build = await FakeBuild.open();
+    const analyzed = `[run-image]\nreference = ""\nimage = "${build.registry.host}/none"\n`;
+    writeFileSync(join(build.output.layersDir, "analyzed.toml"), analyzed);
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(`ERROR: failed to find run image '${build.registry.host}/none'\n`);
+    expect(build.called).toEqual(["analyzer"]);
+  });
+
+  test("a missing cache directory is named before any phase runs", async () => {
+    const build = await FakeBuild.open();
+    const run = await build.create({ flags: ["-no-color", "-cache-dir", "/none"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain("ERROR: failed to create volume cache: stat /none: no such file or directory\n");
+    expect(build.called).toEqual([]);
   });
 
   test.each([
@@ -381,7 +400,7 @@ test.each([
   const build = await FakeBuild.open();
   // Two processes, as of a builder and its buildpack; each says when it is ready for the signal and that it got it.
   const wait = (name: string) =>
-    `trap 'echo got > "$FAKE_DIR/${name}"; exit 7' HUP INT QUIT ABRT TERM; echo up > "$FAKE_DIR/${name}"`;
+    `trap 'echo got > "$FAKE_DIR/${name}"; exit 7' ${signal.slice("SIG".length)}; echo up > "$FAKE_DIR/${name}"`;
   build.write("child", `${wait("child-state")}\nwhile :; do sleep 0.05; done\n`);
   build.script("builder", `${wait("parent-state")}\nsh "$FAKE_DIR/child"\n`);
   const running = build.start({ flags: ["-no-color"] });
@@ -409,6 +428,35 @@ test("a phase that does not end is killed when the creator is stopped twice", as
   expect(await running.ended).toMatchObject({ status: 143 });
   const pid = Number(build.record("pid"));
   await vi.waitFor(() => expect(isRunning(pid)).toBe(false), WAIT);
+});
+
+test.runIf(isRoot)("layers and caches belong to the user of the build before the first phase", async () => {
+  const build = await FakeBuild.open();
+  const directories = [
+    build.output.layersDir,
+    join(build.output.root, "cache"),
+    join(build.output.root, "launch-cache"),
+  ];
+  const [, cache = "", launchCache = ""] = directories;
+  for (const path of [cache, launchCache]) mkdirSync(path);
+  build.script("analyzer", `stat -c %u:%g ${directories.join(" ")} > "$FAKE_DIR/owners"\n`);
+  const run = await build.create({ flags: ["-cache-dir", cache, "-launch-cache", launchCache] });
+  expect(run.exitCode).toBe(0);
+  expect(build.record("owners")).toBe(`${USER}\n`.repeat(directories.length));
+});
+
+test.runIf(isRoot)("credentials of a registry that only run.toml names are read as root", async () => {
+  const build = await FakeBuild.open({ kind: "basic", username: "robot", password: "secret" });
+  const { registry, output } = build;
+  const auth = { auth: btoa("robot:secret") };
+  const runImage = registry.host.replace("127.0.0.1", "localhost");
+  const config = tempTree({ "config.json": JSON.stringify({ auths: { [registry.host]: auth, [runImage]: auth } }) });
+  chmodSync(config, 0o700);
+  writeFileSync(join(output.root, "run.toml"), `[[images]]\nimage = "${runImage}/run"\n`);
+  const analyzed = join(output.layersDir, "analyzed.toml");
+  writeFileSync(analyzed, `${readFileSync(analyzed, "utf8")}image = "${runImage}/run"\n`);
+  const run = await build.create({ env: { DOCKER_CONFIG: config }, flags: ["-no-color"] });
+  expect(run).toMatchObject({ exitCode: 0, stderr: expect.not.stringContaining("ERROR") });
 });
 
 test.runIf(isRoot).each(["setuid", "setgid"])(
