@@ -414,6 +414,15 @@ test.each([
   expect(build.registry.count("PUT", /app\/manifests/)).toBe(0);
 });
 
+test("a process that a phase left behind outlives the creator", async () => {
+  const build = await FakeBuild.open();
+  build.script("builder", 'sleep 600 >"$FAKE_DIR/log" 2>&1 & echo $! > "$FAKE_DIR/pid"\n');
+  expect(await build.create()).toMatchObject({ exitCode: 0 });
+  const pid = Number(build.record("pid"));
+  expect(isRunning(pid)).toBe(true);
+  process.kill(pid);
+});
+
 test("a phase that does not end is killed when the creator is stopped twice", async () => {
   const build = await FakeBuild.open();
   build.script(

@@ -124,6 +124,11 @@ test.each<[string, Run, string]>([
   expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
 });
 
+test("a layout needs experimental features", async () => {
+  const { result } = resolve({ args: ["-layout", "-layout-dir", "/layout", ...RUN_IMAGE, "reg.example/app"] });
+  expect(await rejectionOf(result)).toMatchObject({ message: expect.stringContaining("experimental") });
+});
+
 test("a run image that is no reference is one of -run-image", async () => {
   expect(await rejectionOf(resolve({ args: ["-run-image", "A B", "app"] }).result)).toMatchObject({
     message: "failed to resolve inputs: could not parse reference: A B",
