@@ -345,7 +345,7 @@ export const CODES = {
   ),
   EXPORT_PHASE_START: entry(
     "A phase of the creator cannot be started.",
-    "Check that the program is executable and built for this machine.",
+    "Check that the user of the build (-uid, -gid) may execute the program, and that it is built for this machine.",
     1,
   ),
   EXPORT_PHASE_FAILED: entry(

@@ -184,6 +184,32 @@ describe("the phases", () => {
     expect(run.stderr).toContain(`ERROR: failed to start the detector: ${detector} ${reason}\n`);
   });
 
+  test.runIf(isRoot)("that the user of the build may not execute are named with that reason", async () => {
+    const build = await FakeBuild.open();
+    const detector = join(build.lifecycle, "detector");
+    chmodSync(detector, 0o700);
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(
+      `ERROR: failed to start the detector: fork/exec ${detector}: permission denied\nCheck that the user of the build `,
+    );
+  });
+
+  test.runIf(isRoot)(
+    "have the supplementary groups that the creator was started with, except the detector",
+    async () => {
+      const build = await FakeBuild.open();
+      const program = join(build.lifecycle, "grouped-creator");
+      writeFileSync(program, `#!/bin/sh\nexec setpriv --groups 54321 ${CREATOR} "$@"\n`, { mode: 0o755 });
+      for (const phase of PHASES) build.script(phase, `id -G > "$FAKE_DIR/${phase}.groups"\n`);
+      const run = await build.create({ program, env: { CNB_LIFECYCLE_DIR: build.lifecycle } });
+      expect(run).toMatchObject({ exitCode: 0 });
+      const own = String(BUILD_USER.gid);
+      const groups = PHASES.map((phase) => build.record(`${phase}.groups`));
+      expect(groups).toEqual(["0 54321\n", `${own}\n`, "0 54321\n", `${own} 54321\n`]);
+    },
+  );
+
   test("whose environment buildpacks can see get none of the creator's secrets", async () => {
     const build = await FakeBuild.open();
     const secrets = { CNB_REGISTRY_AUTH: '{"other.example":"Basic c2VjcmV0"}', FAKE_TOKEN: "secret" };
