@@ -3,10 +3,12 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
   cpSync,
   linkSync,
   lutimesSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -75,6 +77,14 @@ function keepMtime(path: string, change: () => void): void {
   execFileSync("touch", ["-r", path, times]);
   change();
   execFileSync("touch", ["-r", times, path]);
+}
+
+/** Has a process open the file for writing until the test ends. */
+function holdOpen(path: string): void {
+  const file = openSync(path, "r+");
+  const holder = spawn("sleep", ["600"], { stdio: ["ignore", file, "inherit"] });
+  closeSync(file);
+  onTestFinished(() => void holder.kill());
 }
 
 describe.runIf(IS_TRUSTED)("a layer that was built early", () => {
@@ -306,6 +316,15 @@ describe.runIf(IS_TRUSTED)("a layer that was built early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
+  test("is rebuilt if a process can write to it when the build ends, while in progress", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await started(scene, source(root));
+    holdOpen(join(root, "b"));
+    expect((await scene.export(source(root))).reads).toBeGreaterThan(0);
+    await spoolsClosed(scene.spoolDir);
+  });
+
   test("leaves nothing open if the export fails while it is in progress", async () => {
     const scene = new EarlyScene(pool);
     await started(scene, source(layerTree()));
@@ -341,6 +360,30 @@ describe.runIf(IS_TRUSTED)("a layer is not built early", () => {
     const root = layerTree();
     linkSync(join(root, "b"), join(root, "../outside"));
     expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "skip" });
+  });
+
+  test("on a file system that may hide changes", async () => {
+    const result = await new EarlyScene(pool).tryEarly(source("/proc/self/task"));
+    expect(result).toMatchObject({ kind: "skip", reason: expect.stringContaining("its file system") });
+  });
+
+  test("if it changed in the same tick of the clock as its scan", async () => {
+    const layer = source(layerTree());
+    const now = vi.spyOn(Date, "now").mockReturnValue(0);
+    onTestFinished(() => now.mockRestore());
+    const result = await new EarlyScene(pool).tryEarly(layer);
+    expect(result).toMatchObject({ kind: "retry", reason: "it has just changed" });
+  });
+
+  test("if a process has opened one of its files for writing meanwhile", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    const build = await started(scene, source(root));
+    await build.layer;
+    holdOpen(join(root, "b"));
+    expect(await scene.verify(source(root), build)).toBe("a process has opened one of its files for writing");
+    scene.layers.close();
+    await spoolsClosed(scene.spoolDir);
   });
 
   test("if it changes while it is built", async () => {
