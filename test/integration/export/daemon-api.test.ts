@@ -8,6 +8,7 @@ import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { DockerClient } from "../../../src/docker/client.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build/build-output.ts";
 import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../support/daemon/docker-api.ts";
@@ -364,6 +365,22 @@ test.each([
   expect(exitCode).toBe(1);
   expect(stderr).toContain(`ERROR: failed to  image: ${asking} image "run": Error response from daemon: Forbidden\n`);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a connection that was closed before its first request is opened again",
+  async () => {
+    const server = createServer((_request, response) => void response.setHeader("api-version", "1.41").end());
+    const path = join(tempTree(), "docker.sock");
+    await once(server.listen(path), "listening");
+    onTestFinished(() => void server.close().closeAllConnections());
+    const connected = once(server, "connection");
+    await using docker = await DockerClient.connect({ DOCKER_HOST: `unix://${path}` });
+    const [socket] = await connected;
+    server.closeAllConnections();
+    await once(socket, "close");
+    expect(await docker.version(new AbortController().signal)).toBe("1.41");
+  },
+);
 
 test("IDs without an algorithm, as podman writes them, are accepted", async () => {
   const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });

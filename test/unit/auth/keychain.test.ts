@@ -5,7 +5,9 @@ import { dirname, join, relative } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askCredentialHelper } from "../../../src/auth/credential-helper.ts";
+import { Credentials } from "../../../src/auth/credentials.ts";
 import { resolveKeychain } from "../../../src/auth/keychain.ts";
+import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
@@ -401,6 +403,17 @@ test("credentials do not show in dumps", async () => {
   expect(`${inspect(keychain, { depth: 9 })}${inspect(credentials)}${JSON.stringify(credentials)}`).not.toContain(
     "s3cret",
   );
+});
+
+test.each([
+  [{ auth: basic("jane:the-password-in-an-auth") }, "the-password-in-an-auth", basic("jane:the-password-in-an-auth")],
+  [{ username: "jane", password: "the-password" }, "the-password", basic("jane:the-password")],
+  [{ identityToken: "the-identity-token" }, "the-identity-token"],
+  [{ registryToken: "the-registry-token" }, "the-registry-token"],
+])("what a registry got with the credentials %j is not shown if it repeats it", (fields, ...sent) => {
+  const credentials = new Credentials(fields);
+  expect(credentials.isAnonymous).toBe(false);
+  for (const secret of sent) expect(withoutSecrets(`you sent ${secret}`)).toBe("you sent [redacted]");
 });
 
 test("a cloud's registry has its cloud's credentials, after docker's config", async () => {
