@@ -243,6 +243,18 @@ describe("the export of the cache fails", () => {
     expect(cache.count("PUT", /manifests/)).toBe(0);
   });
 
+  test("when its manifest is refused", async () => {
+    const cache = await FakeRegistry.start();
+    const scene = await Scene.openSmall(await FakeRegistry.start(), cache);
+    cache.faults.add({ method: "PUT", target: /manifests/, times: ALWAYS, action: { answer: denied } });
+    const run = await scene.export();
+    expect(run.exitCode).toBe(0);
+    const saving = `committing cache: saving image '${scene.cacheImage}'`;
+    expect(run.stderr).toContain(`Warning: Failed to export cache: ${saving}: PUT http://${cache.host}/v2/cache/`);
+    expect(run.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));
+    expect(run.events).not.toContainEqual(expect.objectContaining({ event: "cache-ready" }));
+  });
+
   test("for one unreadable layer, which is left out", async () => {
     const { app, scene } = await scenes();
     const path = scene.layerPath("maven");

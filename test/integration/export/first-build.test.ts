@@ -102,3 +102,14 @@ test("the images are the same whatever the workers, order and time", async () =>
   await verifyImage(scene.appImage);
   await verifyImage(scene.cacheImage);
 });
+
+test("a cache image without layers is complete, and a rebuild accepts it", async () => {
+  const layers = { libraries: { from: ["libraries"], launch: true, cache: false } };
+  const scene = await Scene.open(await FakeRegistry.start(), undefined, layers);
+  expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
+  const cache = await verifyImage(scene.cacheImage);
+  expect(cache.layers).toHaveLength(1);
+  const rebuild = await scene.export();
+  expect(rebuild).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(rebuild.stdout).not.toContain("corrupt");
+});

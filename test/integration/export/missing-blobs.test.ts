@@ -4,7 +4,7 @@ import { digestOf as digestOfBytes } from "../../../src/oci/digest.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
-import { type Reply, refusal } from "../../support/registry/exchange.ts";
+import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
 
@@ -125,6 +125,21 @@ test.for([[], ["-parallel"]])("a mount that had no effect is replaced by a copy 
   await verifyImage(scene.cacheImage);
   // The copy comes from the app image's repository.
   expect(layerWork(run.events).jdk).toMatchObject({ compressions: 1 });
+});
+
+test("a mount that had no effect, of a blob that is gone meanwhile, is a warning that names the blob", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.openSmall(registry);
+  const lie = async (_proceed: () => Promise<Reply>, { url }: Exchange): Promise<Reply> => {
+    registry.blobs.unlink("app", url.searchParams.get("mount") ?? "");
+    return refusal(201, "", "");
+  };
+  registry.faults.add({ method: "POST", target: /\/cache\/blobs\/uploads\/\?mount=/, action: { around: lie } });
+  const run = await scene.export();
+  expect(run.exitCode).toBe(0);
+  expect(run.stderr).toMatch(
+    /\nWarning: Failed to export cache: committing cache: .*: GET http:.*\/v2\/app\/blobs\/sha256:.*: BLOB_UNKNOWN: /,
+  );
 });
 
 test("a blob that the registry loses right after its upload is one error and changes no tag", async () => {

@@ -1,14 +1,16 @@
-import { spawnSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import childProcess, { spawnSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { inspect } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { askCredentialHelper } from "../../../src/auth/credential-helper.ts";
 import { Credentials } from "../../../src/auth/credentials.ts";
 import { resolveKeychain } from "../../../src/auth/keychain.ts";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
+import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { ScriptedServer } from "../../support/network/scripted-server.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
 const basic = (pair: string) => Buffer.from(pair).toString("base64");
@@ -56,8 +58,9 @@ describe("CNB_REGISTRY_AUTH", () => {
     expect(keychain.credentialsFor("c").identityToken).toBe("ref");
   });
 
-  test("rejects an unknown kind at use", async () => {
-    const keychain = await from({ a: "Digest s3cret" });
+  test("rejects an unknown kind at use, whose value is secret, too", async () => {
+    const keychain = await from({ a: "Digest value-of-a-digest" });
+    expect(withoutSecrets("value-of-a-digest")).toBe("[redacted]");
     const error = thrownBy(() => keychain.credentialsFor("a"));
     expect(error).toMatchObject({ message: "parsing auth header: unknown auth type from header" });
   });
@@ -320,12 +323,29 @@ describe("a helper program", () => {
   });
 
   test("is killed by an abort when it hangs", async () => {
-    const environment = await helper("slow", ENDLESS);
+    const environment = await helper("slow", `echo $$ > "$0.pid"\n${ENDLESS}`);
     await put(".docker/config.json", { credsStore: "slow" });
     const stop = new AbortController();
-    const resolving = resolveKeychain(environment, home, ["r"], () => undefined, stop.signal);
+    const rejected = rejectionOf(resolveKeychain(environment, home, ["r"], () => undefined, stop.signal));
+    const pid = async () => Number(await readFile(join(home, "bin/docker-credential-slow.pid"), "utf8"));
+    await vi.waitFor(async () => expect(await pid()).toBeGreaterThan(0), WAIT);
     stop.abort(new Error("stopped"));
-    expect(await rejectionOf(resolving)).toMatchObject({ message: "stopped" });
+    expect(await rejected).toMatchObject({ message: "stopped" });
+    const killed = await pid();
+    await vi.waitFor(() => expect(() => process.kill(killed, 0)).toThrow("ESRCH"), WAIT);
+  });
+
+  test("that the system cannot start for lack of processes does not count as one without credentials", async () => {
+    const environment = await helper("one", "exit 0");
+    await put(".docker/config.json", { credsStore: "one" });
+    vi.spyOn(childProcess, "spawn").mockImplementationOnce(() => {
+      throw Object.assign(new Error("spawn EAGAIN"), { code: "EAGAIN", errno: -11, syscall: "spawn" });
+    });
+    applyBuiltinMocks();
+    const ignored = vi.fn();
+    const error = await rejectionOf(resolveKeychain(environment, home, ["r"], ignored));
+    expect(String(error)).toContain("error getting credentials - docker-credential-one: fork/exec");
+    expect(ignored).not.toHaveBeenCalled();
   });
 
   test("gets the URL key for Docker Hub", async () => {

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { Credentials } from "../../../src/auth/credentials.ts";
+import { expect, test, vi } from "vitest";
+import { ANONYMOUS, Credentials } from "../../../src/auth/credentials.ts";
 import { BasicLogin, pickChallenge } from "../../../src/auth/login.ts";
 
 const challenge = { scheme: "basic", parameters: {} };
@@ -48,6 +48,16 @@ test("a failed renewal keeps the old credentials", async () => {
   expect(login.refused(refusalOf(header(1)))).toBe(true);
   expect(await login.authorization()).toBe(header(1));
   expect(login.refused(refusalOf(header(1)))).toBe(false);
+});
+
+test("a renewal that fails, or finds no credentials, is tried again when they are next refused", async () => {
+  const fresh = new Credentials({ username: "user", password: "2" });
+  const renew = vi.fn(async () => fresh);
+  renew.mockRejectedValueOnce(new Error("gone")).mockResolvedValueOnce(ANONYMOUS);
+  const credentials = new Credentials({ username: "user", password: "1" }, { renew, isAmbient: false });
+  expect(await credentials.renewed()).toBeUndefined();
+  expect(await credentials.renewed()).toBeUndefined();
+  expect(await credentials.renewed()).toBe(fresh);
 });
 
 test.each([
