@@ -177,6 +177,14 @@ describe("refused credentials", () => {
     expect(scripted.requests.map(asked)).toEqual([BASIC, undefined, BASIC]);
   });
 
+  test("of the machine are the reason of the failure if anonymous pulls are refused, too", async () => {
+    const nobody: ScriptedReply = { status: 403, body: { errors: [{ code: "DENIED", message: "nobody" }] } };
+    const { server } = await startServer((request) => (asked(request) === undefined ? nobody : refused));
+    const renew = () => Promise.reject(new Error("no other"));
+    const store = new TokenStore(server, JANE.withOrigin({ renew, isAmbient: true }));
+    expect(await rejectionOf(store.get(["repository:private:pull"]))).toMatchObject({ status: 401 });
+  });
+
   test("are not discarded while the server is down", async () => {
     const { scripted, server } = await startServer(() => ({ status: 503, body: "" }));
     const renew = () => Promise.reject(new Error("must not be asked"));
