@@ -67,7 +67,12 @@ describe("the identity is", () => {
       tenant: "tenant",
       access_token: "entra-token for https://management.azure.com/.default",
     });
-    expect(withoutSecrets("the-client-secret acr-refresh-token")).toBe("[redacted] [redacted]");
+    for (const secret of [
+      "the-client-secret",
+      "entra-token for https://management.azure.com/.default",
+      "acr-refresh-token",
+    ])
+      expect(withoutSecrets(secret)).toBe("[redacted]");
   });
 
   test("a federated token (workload identity)", async () => {
@@ -107,6 +112,7 @@ describe("the identity is", () => {
     await cloudCredentials(REGISTRY, env, "/nowhere");
     const [request] = identity.requests;
     expect(request?.headers["x-identity-header"]).toBe("the-identity-header");
+    expect(withoutSecrets("the-identity-header")).toBe("[redacted]");
     expect(`${request?.url.pathname}${request?.url.search}`).toBe(
       "/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fmanagement.azure.com%2F",
     );
