@@ -15,7 +15,9 @@ import {
 import promises from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
+import { DirectoryCache } from "../../../src/caches/directory-cache.ts";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
+import { Monitor } from "../../../src/observe/monitor.ts";
 import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -530,4 +532,20 @@ describe("commit", () => {
     expect(readCommitted(directory)).toEqual(before);
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
+});
+
+test.each([
+  ["a failure of the app image", () => Promise.reject(new Error("failed")), AbortSignal.any([]), "failed"],
+  [
+    "an abort after the app image is saved",
+    () => Promise.resolve(),
+    AbortSignal.abort(new Error("aborted")),
+    "aborted",
+  ],
+])("%s prevents the commit of a cache directory", async (_what, appSaved, signal, message) => {
+  const directory = tempTree();
+  const store = new DirectoryCache(directory, await openCache(directory), new Monitor());
+  expect(await rejectionOf(store.commit([], EMPTY_CACHE_METADATA, appSaved(), signal))).toMatchObject({ message });
+  await store.close();
+  expect(readdirSync(join(directory, "committed"))).toEqual([]);
 });
