@@ -17,6 +17,8 @@ import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { DirectoryCache } from "../../../src/caches/directory-cache.ts";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
+import { LaunchCache } from "../../../src/destinations/daemon/launch-cache.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { Monitor } from "../../../src/observe/monitor.ts";
 import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
@@ -548,4 +550,13 @@ test.each([
   expect(await rejectionOf(store.commit([], EMPTY_CACHE_METADATA, appSaved(), signal))).toMatchObject({ message });
   await store.close();
   expect(readdirSync(join(directory, "committed"))).toEqual([]);
+});
+
+test("a launch cache does not give away a damaged tar", async () => {
+  const directory = tempTree({ [`committed/${tarName("one")}`]: "one", [`committed/${tarName("two")}`]: "damaged" });
+  const cache = await LaunchCache.open(directory, async (path) => diffIdOfText(readFileSync(path, "utf8")));
+  if (cache instanceof Fault) throw cache;
+  expect(await cache.find(diffIdOfText("one"))).toMatchObject({ size: 3 });
+  expect(await cache.find(diffIdOfText("two"))).toBeUndefined();
+  await cache.close();
 });

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmodSync, constants, createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { NonBlocking } from "../../../src/report/non-blocking.ts";
 import { Output, openOutput, writeDocument } from "../../../src/report/output.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -63,6 +63,8 @@ describe("Output", () => {
     expect(await output.finish()).toBe(true);
     expect(reader.all).toBe("größer\nb\n");
     expect(output.pendingBytes).toBe(0);
+    output.write("c\n");
+    expect(output.pendingBytes).toBe(0);
   });
 
   test("splits buffered data at line ends, in pieces that a pipe writes atomically", async () => {
@@ -98,8 +100,11 @@ describe("Output", () => {
     output.write("x".repeat(100));
     expect(await output.finish({ timeoutMs: 0 })).toBe(false);
     expect(await output.finish({ signal: AbortSignal.abort() })).toBe(false);
-    reader.script.push(...Array.from({ length: 100 }, () => 1));
-    expect(await output.finish({ timeoutMs: 5_000 })).toBe(true);
+    // One byte every 60 ms.
+    reader.script.push(...Array.from({ length: 200 }, (_, i) => i % 2));
+    const now = vi.spyOn(performance, "now").mockImplementation(() => 60 * reader.pieces.length);
+    onTestFinished(() => now.mockRestore());
+    expect(await output.finish({ timeoutMs: 100 })).toBe(true);
     expect(reader.all).toBe("x".repeat(100));
   });
 });
