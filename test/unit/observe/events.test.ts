@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { registerSecret } from "../../../src/errors/secrets.ts";
 import { openEvents } from "../../../src/observe/event-writer.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
 import { failNextClose } from "../../support/builtin-mocks.ts";
@@ -21,6 +22,15 @@ test("a closed writer does not write to the next file with its descriptor", asyn
   }
   expect(readFileSync(join(directory, "next"), "utf8")).toBe("");
   expect(readFileSync(join(directory, "events.jsonl"), "utf8")).toBe(`${JSON.stringify(EVENT)}\n`);
+});
+
+test("events do not show a secret that a reason repeats", async () => {
+  registerSecret("secret-of-an-event");
+  const path = join(tempTree(), "events.jsonl");
+  const events = openEvents(path);
+  events.write({ ...EVENT, reason: "you sent secret-of-an-event" });
+  await events.close(0);
+  expect(readFileSync(path, "utf8")).toContain('"reason":"you sent [redacted]"');
 });
 
 test("a closed writer leaves the caller's descriptor open and stops writing to it", async () => {

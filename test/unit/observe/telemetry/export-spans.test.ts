@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Fault } from "../../../../src/errors/fault.ts";
+import { registerSecret } from "../../../../src/errors/secrets.ts";
 import { Monitor } from "../../../../src/observe/monitor.ts";
 import { ExportSpans } from "../../../../src/observe/telemetry/export-spans.ts";
 import { Telemetry } from "../../../../src/observe/telemetry/telemetry.ts";
@@ -156,4 +157,12 @@ test("spans wait for the lifecycle's version, and closing waits for them", async
   expect(await closed).toBeUndefined();
   expect(read().map(({ name }) => name)).toEqual(["app-image", "export"]);
   for (const { resource } of read()) expect(resource).toMatchObject({ "lifecycle.version": "0.21.0" });
+});
+
+test("spans do not show a secret that an error repeats", async () => {
+  registerSecret("secret-of-a-span");
+  const { spans, known, one } = recorded({ hasNames: true });
+  spans.end(new Error("you sent secret-of-a-span"));
+  await known();
+  expect(JSON.stringify(one("export"))).toContain("you sent [redacted]");
 });

@@ -1,11 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { registerSecret } from "../../../../src/errors/secrets.ts";
 import { Monitor } from "../../../../src/observe/monitor.ts";
 import { TimelineRecorder } from "../../../../src/observe/timeline/recorder.ts";
 import { SEVERAL, Series, type Span, SpanList } from "../../../../src/observe/timeline/spans.ts";
 import type { Timeline } from "../../../../src/observe/timeline/timeline.ts";
 import { traceEvents } from "../../../../src/observe/timeline/trace-events.ts";
-import { timelineHtml } from "../../../../src/observe/timeline/write.ts";
+import { timelineHtml, writeTimeline } from "../../../../src/observe/timeline/write.ts";
 import { ManualClock } from "../../../support/clock.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
 
 function span(startMs: number, thread = 1, layer = "a:b"): Span {
   return { thread, layer, kind: "build", startMs, endMs: startMs + 5, busyMs: 5, readMs: 1, blocks: 1 };
@@ -219,4 +223,14 @@ test("the page embeds the timeline as data that no name can escape from", () => 
   const html = timelineHtml(recorded(), "<p><!-- timeline --></p>");
   const [, data = ""] = /^<p><script type="application\/json" id="timeline">([^<]*)<\/script><\/p>$/.exec(html) ?? [];
   expect(JSON.parse(data)).toEqual(JSON.parse(JSON.stringify(recorded())));
+});
+
+test.each(["timeline.html", "timeline.json"])("%s does not show a secret that an error repeats", async (name) => {
+  registerSecret("secret-of-a-timeline");
+  const recorder = new TimelineRecorder();
+  const monitor = new Monitor((event) => recorder.event(event));
+  monitor.emit({ event: "error", reason: "you sent secret-of-a-timeline" });
+  const path = join(tempTree(), name);
+  await writeTimeline(path, recorder.timeline(monitor, "tandem"), () => "<!-- timeline -->", 0);
+  expect(readFileSync(path, "utf8")).toContain("you sent [redacted]");
 });
