@@ -7,7 +7,7 @@ import {
 } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
-import { findLayer, type LayerContent, type MadeContent, type SourceImage } from "../destinations/destination.ts";
+import { type BuiltContent, findLayer, type LayerContent, type SourceImage } from "../destinations/destination.ts";
 import { missingBlobs } from "../destinations/registry/blobs.ts";
 import { rawManifest } from "../destinations/registry/manifests.ts";
 import { type StartedPush, startPush } from "../destinations/registry/push.ts";
@@ -202,8 +202,8 @@ export class ImageCache implements CacheStore {
   async close(): Promise<void> {}
 
   #ownLayers(layers: readonly CacheLayer[]): OwnLayer[] {
-    if (layers.length === 0) return [{ id: "empty", diffId: EMPTY_LAYER_ID, from: undefined, canBeMade: true }];
-    return layers.map(({ step, diffId }) => ({ id: step.id, diffId, from: this.#usable, canBeMade: true }));
+    if (layers.length === 0) return [{ id: "empty", diffId: EMPTY_LAYER_ID, from: undefined, canBeBuilt: true }];
+    return layers.map(({ step, diffId }) => ({ id: step.id, diffId, from: this.#usable, canBeBuilt: true }));
   }
 
   #startPush(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): StartedPush {
@@ -244,47 +244,47 @@ export class ImageCache implements CacheStore {
   }
 
   async #own(layer: Layer, signal: AbortSignal) {
-    const made = this.#made(layer);
+    const built = this.#built(layer);
     const isStreamed = layer.plan.expected.length === 0;
-    const known = async () => this.#known(await layer.diffId, made) ?? made;
-    const push = this.#push(isStreamed ? Promise.resolve(made) : known(), layer, signal);
+    const known = async () => this.#known(await layer.diffId, built) ?? built;
+    const push = this.#push(isStreamed ? Promise.resolve(built) : known(), layer, signal);
     return { diffId: await layer.diffId, push };
   }
 
   async #share(layer: Layer, { diffId, content, added }: NonNullable<CacheInput["app"]>, signal: AbortSignal) {
-    const made = this.#made(layer);
-    const known = this.#known(diffId, made);
-    const shared = known === undefined ? this.#findShared(made, content, added, signal) : Promise.resolve(known);
+    const built = this.#built(layer);
+    const known = this.#known(diffId, built);
+    const shared = known === undefined ? this.#findShared(built, content, added, signal) : Promise.resolve(known);
     return { diffId, push: this.#push(shared, layer, signal) };
   }
 
   /** In one registry the app's upload is awaited and mounted from; in two, both follow the growing blob. */
   async #findShared(
-    made: MadeContent,
+    built: BuiltContent,
     content: LayerContent<SourceImage>,
     inApp: Promise<Descriptor>,
     signal: AbortSignal,
   ): Promise<RegistryContent> {
-    const { order } = made.layer.plan;
+    const { order } = built.layer.plan;
     const { repository, reference } = this.#cache;
     const { repository: appRepository } = this.#context.app;
     if (appRepository?.registry === reference.registry)
-      return { kind: "existing", descriptor: await inApp, from: appRepository, otherwise: made };
+      return { kind: "existing", descriptor: await inApp, from: appRepository, otherwise: built };
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
     const options = { priority: CACHE_PRIORITY, order, signal };
     const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, options));
-    return isHere ? { kind: "existing", descriptor: content.descriptor, from: repository, otherwise: made } : made;
+    return isHere ? { kind: "existing", descriptor: content.descriptor, from: repository, otherwise: built } : built;
   }
 
-  #known(diffId: DiffID, otherwise: MadeContent): RegistryContent | undefined {
+  #known(diffId: DiffID, otherwise: BuiltContent): RegistryContent | undefined {
     const descriptor = findLayer(this.#usable, diffId);
     if (descriptor === undefined) return undefined;
     return { kind: "existing", descriptor, from: this.#cache.repository, otherwise };
   }
 
-  #made(layer: Layer): MadeContent {
+  #built(layer: Layer): BuiltContent {
     const mediaType = newLayerMediaType(OCI_MANIFEST, this.#context.settings.tuning.compression);
-    return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
+    return { kind: "built", layer, mediaType: Promise.resolve(mediaType) };
   }
 
   #push(content: Promise<RegistryContent>, layer: Layer, signal: AbortSignal): CacheLayerPush {

@@ -19,8 +19,8 @@ export interface RunImage extends SourceImage, BaseImage {
   readonly newLayerMediaType: string;
 }
 
-export interface MadeContent {
-  readonly kind: "made";
+export interface BuiltContent {
+  readonly kind: "built";
   readonly layer: Layer;
   readonly mediaType: Promise<string>;
 }
@@ -30,10 +30,10 @@ export interface ExistingContent<From> {
   readonly descriptor: Descriptor;
   readonly from: From;
   /** Replaces a blob that is gone; without it, a missing blob is an error. */
-  readonly otherwise: MadeContent | undefined;
+  readonly otherwise: BuiltContent | undefined;
 }
 
-export type LayerContent<From> = MadeContent | ExistingContent<From>;
+export type LayerContent<From> = BuiltContent | ExistingContent<From>;
 
 export interface AddedLayer {
   readonly id: string;

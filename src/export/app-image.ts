@@ -121,8 +121,8 @@ function unsavedImage({ settings, app }: ExportContext, { runImage, base, layers
 }
 
 function ownLayer({ id, diffId, content }: AppLayer): OwnLayer {
-  if (content.kind === "made") return { id, diffId, from: undefined, canBeMade: true };
-  return { id, diffId, from: content.from, canBeMade: content.otherwise !== undefined };
+  if (content.kind === "built") return { id, diffId, from: undefined, canBeBuilt: true };
+  return { id, diffId, from: content.from, canBeBuilt: content.otherwise !== undefined };
 }
 
 function reportOf(

@@ -3,10 +3,10 @@ import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
 import { awaitedLater, type TaskScope } from "../concurrency/task-scope.ts";
 import {
   type AddedLayer,
+  type BuiltContent,
   type ExistingContent,
   findLayer,
   type LayerContent,
-  type MadeContent,
   type RunImage,
   type SourceImage,
 } from "../destinations/destination.ts";
@@ -108,13 +108,13 @@ export class AppLayers {
     const layer = store.layer(plan, this.#signal);
     // Awaited after the upload, or never if that fails.
     const mediaType = awaitedLater(this.#sources.runImage.then(({ newLayerMediaType }) => newLayerMediaType));
-    const made = { kind: "made", layer, mediaType } as const;
+    const built = { kind: "built", layer, mediaType } as const;
     const add = (from: LayerContent<SourceImage>) => awaitedLater(app.addLayer(from, plan, this.#signal));
     const isStreamed = plan.expected.length === 0;
-    const streamed = isStreamed ? add(made) : undefined;
+    const streamed = isStreamed ? add(built) : undefined;
     const diffId = await layer.diffId;
-    const found = isStreamed ? undefined : await this.#find(diffId, made);
-    const content = found ?? made;
+    const found = isStreamed ? undefined : await this.#find(diffId, built);
+    const content = found ?? built;
     const isReused = found !== undefined && step.previous.includes(diffId);
     const added = streamed ?? add(content);
     const release = () => {
@@ -152,7 +152,7 @@ export class AppLayers {
     return isSha256(diffId) ? await this.#context.app.findCached(parseDiffId(diffId)) : undefined;
   }
 
-  async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
+  async #find(diffId: DiffID, otherwise: BuiltContent): Promise<LayerContent<SourceImage> | undefined> {
     const runImage = await this.#sources.runImage;
     for (const image of [await this.#sources.previous, runImage]) {
       const found = contentIn(image, diffId, runImage, otherwise);
@@ -166,7 +166,7 @@ function contentIn(
   from: SourceImage | undefined,
   diffId: string,
   { mediaType }: RunImage,
-  otherwise: MadeContent | undefined,
+  otherwise: BuiltContent | undefined,
 ): ExistingContent<SourceImage> | undefined {
   const found = findLayer(from, diffId);
   const descriptor = found && layerIn(mediaType, found);

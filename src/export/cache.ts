@@ -99,7 +99,7 @@ class CacheLayers {
       announce(step, logger);
       if (step.kind !== "layer") continue;
       try {
-        const layer = await this.#made(step);
+        const layer = await this.#layer(step);
         this.#log(layer, logger);
         await layer.added;
         layers.push(layer);
@@ -112,7 +112,7 @@ class CacheLayers {
     return layers;
   }
 
-  async #made(step: CacheLayerStep): Promise<CacheLayer> {
+  async #layer(step: CacheLayerStep): Promise<CacheLayer> {
     try {
       return await (this.#started.get(step) as Promise<CacheLayer>);
     } catch (error) {
@@ -151,7 +151,7 @@ class CacheLayers {
 }
 
 function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
-  const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
+  const layer = content.kind === "built" ? content.layer : content.otherwise?.layer;
   if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${id} has no contents to share`);
   return layer;
 }

@@ -18,7 +18,7 @@ export interface OwnLayer {
   readonly id: string;
   readonly diffId: DiffID;
   readonly from: ExistingImage | undefined;
-  readonly canBeMade: boolean;
+  readonly canBeBuilt: boolean;
 }
 
 /**
@@ -57,11 +57,11 @@ export function checkImage(
   }
 }
 
-function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeMade }: OwnLayer): boolean {
+function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeBuilt }: OwnLayer): boolean {
   const { diff_ids } = from?.config.rootfs ?? { diff_ids: [] };
   const blobs = (from?.layers ?? []).map((layer, i) => ({ ...layer, diffId: diff_ids[i] }));
   const listed = blobs.filter((blob) => blob.digest === descriptor?.digest);
-  if (listed.length === 0) return canBeMade;
+  if (listed.length === 0) return canBeBuilt;
   return listed.some((blob) => blob.diffId === diffId && blob.size === descriptor?.size);
 }
 

@@ -156,12 +156,12 @@ export class DaemonApp implements AppDestination {
       await layer.hash();
     }
     this.#launchCache?.add(await layer.diffId, layer);
-    return await describeMade(layer);
+    return await describeBuilt(layer);
   }
 
   async save({ runImage, layers, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
     const describe = ({ content }: { readonly content: LayerContent<SourceImage> }) =>
-      content.kind === "made" ? describeMade(content.layer) : content.descriptor;
+      content.kind === "built" ? describeBuilt(content.layer) : content.descriptor;
     const image = build(await Promise.all(layers.map(describe)));
     const base = originOf(runImage);
     const manifestSize = image.manifestDescriptor.size;
@@ -283,6 +283,6 @@ function identify(id: string): Pick<SavedImage, "label" | "identifier" | "identi
   return { label: withoutAlgorithm(id).slice(0, SHORT_ID), identifier: id, identifiedBy: "image-id" };
 }
 
-async function describeMade(layer: Layer): Promise<Descriptor> {
+async function describeBuilt(layer: Layer): Promise<Descriptor> {
   return daemonLayer(await layer.diffId, await layer.tarSize);
 }

@@ -18,7 +18,7 @@ import { TarUpload } from "./tar-upload.ts";
  */
 export type LoadedLayer =
   | { readonly kind: "known" }
-  | { readonly kind: "made"; readonly layer: Layer }
+  | { readonly kind: "built"; readonly layer: Layer }
   | { readonly kind: "cached"; readonly tar: CachedTar }
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
@@ -95,7 +95,7 @@ export class DaemonLoad {
     saved: ReadonlyMap<string, string>,
     upload: TarUpload,
   ): Promise<string> {
-    if (layer.kind === "made") return await this.send(layer.layer);
+    if (layer.kind === "built") return await this.send(layer.layer);
     if (layer.kind === "saved") return saved.get(layer.diffId) as string;
     if (layer.kind === "cached") {
       const cached = `${this.#prefix}-cached-${index}.tar`;
@@ -162,8 +162,8 @@ function startsWith({ config }: SourceImage, chain: readonly string[]): boolean 
 }
 
 function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
-  if (content.kind === "made") return { kind: "made", layer: content.layer };
-  if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };
+  if (content.kind === "built") return { kind: "built", layer: content.layer };
+  if (content.otherwise !== undefined) return { kind: "built", layer: content.otherwise.layer };
   if (content.from instanceof CachedLayer) return { kind: "cached", tar: content.from.tar };
   return { kind: "saved", diffId: diffIdOf(content.descriptor), image: originOf(content.from) };
 }

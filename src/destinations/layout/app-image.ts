@@ -11,9 +11,9 @@ import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs
 import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,
+  type BuiltContent,
   describeLayer,
   type LayerContent,
-  type MadeContent,
   noTopLayerFault,
   type RunImage,
   type SavedImage,
@@ -119,7 +119,7 @@ export class LayoutApp implements AppDestination {
     { id }: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor> {
-    if (content.kind === "made") return await this.#addMade(id, content, signal);
+    if (content.kind === "built") return await this.#addBuilt(id, content, signal);
     const { descriptor, from, otherwise } = content;
     try {
       const isHere = await this.#copy(descriptor, originOf(from), signal);
@@ -128,7 +128,7 @@ export class LayoutApp implements AppDestination {
       const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
       if (!isBroken || otherwise === undefined) throw error;
     }
-    return await this.#addMade(id, otherwise, signal);
+    return await this.#addBuilt(id, otherwise, signal);
   }
 
   async save({ layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
@@ -164,7 +164,7 @@ export class LayoutApp implements AppDestination {
     return previousImage === "" ? undefined : identify("previous", previousImage).path;
   }
 
-  async #addMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
+  async #addBuilt(id: string, { layer, mediaType }: BuiltContent, signal: AbortSignal): Promise<Descriptor> {
     const { work } = layer;
     // The blob is compressed in place.
     const polledBytes = () => work.compressed;

@@ -170,7 +170,7 @@ export class RegistryApp implements AppDestination {
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
     const again = layers.map((layer): AddedLayer => {
       const { id, content } = layer;
-      const isHeld = content.kind === "made" || this.needsAgain(content);
+      const isHeld = content.kind === "built" || this.needsAgain(content);
       const left = isHeld ? content : { ...content, otherwise: undefined };
       const replace = (added: Descriptor) => (isMissing(added) ? this.addLayer(left, { id, order: 0 }, signal) : added);
       return { id, content: left, added: awaitedLater(layer.added.then(replace)) };
@@ -236,7 +236,7 @@ function originOf(image: SourceImage): RegistryRepository {
 }
 
 function locate(content: LayerContent<SourceImage>): RegistryContent {
-  return content.kind === "made" ? content : { ...content, from: originOf(content.from) };
+  return content.kind === "built" ? content : { ...content, from: originOf(content.from) };
 }
 
 function goneFault(id: string, { descriptor, from }: Extract<RegistryContent, { kind: "existing" }>): Fault {

@@ -3,7 +3,7 @@ import type { Monitor } from "../../observe/monitor.ts";
 import type { ImageKind } from "../../observe/work-sink.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
-import type { LayerContent, MadeContent } from "../destination.ts";
+import type { BuiltContent, LayerContent } from "../destination.ts";
 import type { RequestOptions } from "./connection.ts";
 import type { RegistryRepository } from "./repository.ts";
 
@@ -26,15 +26,15 @@ export async function pushLayer(
   repository: RegistryRepository,
   { monitor, image, layer, ...options }: LayerPushOptions,
 ): Promise<PushedBlob> {
-  const source = content.kind === "made" ? { work: content.layer.work } : { size: content.descriptor.size };
+  const source = content.kind === "built" ? { work: content.layer.work } : { size: content.descriptor.size };
   const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
   const onBytes = (bytes: number) => transfer.reach(bytes);
   const onBegin = (offset: number) => transfer.begin(offset);
   const onRetry = (error: unknown, waitMs: number) => transfer.retry(error, waitMs);
   const observed = { ...options, onBytes, onBegin, onRetry };
   try {
-    let built: MadeContent;
-    if (content.kind === "made") built = content;
+    let built: BuiltContent;
+    if (content.kind === "built") built = content;
     else {
       const { descriptor, from, otherwise } = content;
       try {

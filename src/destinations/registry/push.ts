@@ -111,7 +111,7 @@ async function copyBlobs(
   const options = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
   const own = image.layers.slice(base.layers.length);
   const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
-    content.kind === "made" && source !== undefined
+    content.kind === "built" && source !== undefined
       ? { kind: "existing", descriptor, from: source, otherwise: content }
       : content;
   await Promise.all([

@@ -51,14 +51,14 @@ const own = (id: string, more: Partial<OwnLayer> = {}): OwnLayer => ({
   id,
   diffId: diffId(id),
   from: undefined,
-  canBeMade: true,
+  canBeBuilt: true,
   ...more,
 });
 const OWN = [own("jdk"), own("app")];
 
 describe("an image is refused", () => {
   const previous = existing(["os", "stack", "jdk", "app"]);
-  const taken = [own("jdk", { from: previous, canBeMade: false }), own("app")];
+  const taken = [own("jdk", { from: previous, canBeBuilt: false }), own("app")];
   const blobs = ids.map(blob);
 
   test("not when all of it belongs together", () => {
@@ -108,7 +108,7 @@ describe("an image is refused", () => {
       "layer 'jdk' is not one of previous",
     ],
     [
-      "a blob that the previous image does not list, where the layer cannot be made",
+      "a blob that the previous image does not list, where the layer cannot be built",
       built(ids, blobs.with(2, blob("x"))),
       taken,
       "layer 'jdk' is not one of previous",

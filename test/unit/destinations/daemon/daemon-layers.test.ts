@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { DaemonImage } from "../../../../src/destinations/daemon/images.ts";
 import { chooseLayers } from "../../../../src/destinations/daemon/load.ts";
 import { DaemonSource, daemonLayer } from "../../../../src/destinations/daemon/source-image.ts";
-import type { LayerContent, MadeContent, SourceImage } from "../../../../src/destinations/destination.ts";
+import type { BuiltContent, LayerContent, SourceImage } from "../../../../src/destinations/destination.ts";
 import type { Layer } from "../../../../src/engine/layer.ts";
 import { type DiffID, digestOf, parseDiffId } from "../../../../src/oci/digest.ts";
 import { emptyImageConfig } from "../../../../src/oci/image-config.ts";
@@ -21,14 +21,14 @@ function image(name: string, ...diffIds: DiffID[]): DaemonImage {
 
 const base = image("run", A);
 const layer = {} as Layer;
-const made: MadeContent = { kind: "made", layer, mediaType: Promise.resolve("") };
+const built: BuiltContent = { kind: "built", layer, mediaType: Promise.resolve("") };
 
-function existing(diffId: DiffID, from: DaemonImage, otherwise?: MadeContent): LayerContent<SourceImage> {
+function existing(diffId: DiffID, from: DaemonImage, otherwise?: BuiltContent): LayerContent<SourceImage> {
   return { kind: "existing", descriptor: daemonLayer(diffId, -1), from: new DaemonSource(from), otherwise };
 }
 
 const known = { kind: "known" };
-const fromFiles = { kind: "made", layer };
+const fromFiles = { kind: "built", layer };
 
 describe("omits layers that a classic daemon has", () => {
   const previous = image("previous", A, B, C, D);
@@ -39,20 +39,20 @@ describe("omits layers that a classic daemon has", () => {
   });
 
   test("up to the first new layer; those above come from their files or out of the daemon", () => {
-    const contents = [existing(B, previous), made, existing(C, previous, made), existing(D, previous)];
+    const contents = [existing(B, previous), built, existing(C, previous, built), existing(D, previous)];
     const saved = { kind: "saved", diffId: D, image: previous };
     expect(chooseLayers(base, contents, "unknown")).toEqual([known, known, fromFiles, fromFiles, saved]);
   });
 
   test("only on top of identical layers", () => {
-    expect(chooseLayers(image("other", B), [existing(B, previous, made)], "unknown")).toEqual([known, fromFiles]);
-    expect(chooseLayers(base, [existing(C, previous, made)], "unknown")).toEqual([known, fromFiles]);
+    expect(chooseLayers(image("other", B), [existing(B, previous, built)], "unknown")).toEqual([known, fromFiles]);
+    expect(chooseLayers(base, [existing(C, previous, built)], "unknown")).toEqual([known, fromFiles]);
   });
 });
 
 test("sends every layer to a daemon that needs complete images", () => {
   const previous = image("previous", A, B, C);
-  expect(chooseLayers(base, [existing(B, previous, made), existing(C, previous)], "all")).toEqual([
+  expect(chooseLayers(base, [existing(B, previous, built), existing(C, previous)], "all")).toEqual([
     { kind: "saved", diffId: A, image: base },
     fromFiles,
     { kind: "saved", diffId: C, image: previous },
