@@ -281,19 +281,20 @@ read -r ready < $FAKE_DIR/ready || true`;
     const { pid } = running.process;
     await early.untilUploaded(1);
     expect(openSpools(spool, pid)).toBe(1);
-    let spools: number | undefined;
+    let isDropped = false;
     early.build.registry.faults.add({
       method: "PUT",
       target: /\/app\/manifests\//,
       action: {
-        around: (proceed) => {
-          spools = openSpools(spool, pid);
-          return proceed();
+        around: async (proceed) => {
+          await vi.waitFor(() => expect(openSpools(spool, pid)).toBe(0), WAIT);
+          isDropped = true;
+          return await proceed();
         },
       },
     });
     await sameAsWithout(early, await early.finish(running));
-    expect(spools).toBe(0);
+    expect(isDropped).toBe(true);
   });
 
   test("is counted as sent if its upload ends in the export", async () => {
